@@ -1,0 +1,47 @@
+"""The registry: facts as TOML cards, structured into frozen attrs values. Reads cards, never interprets them."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sa3dhp_core.errors import RecipeError, nearest
+from sa3dhp_core.types import Skeleton
+
+
+def registry_folder() -> Path:
+    """The registry: beside the package in a checkout, inside it in a wheel."""
+    package = Path(__file__).resolve().parent
+    inside = package / "registry"
+    return inside if inside.is_dir() else package.parent / "registry"
+
+
+def card_ids(kind: str) -> tuple[str, ...]:
+    """Ids of all cards of a kind (a folder of the registry), sorted."""
+    return tuple(sorted(path.stem for path in (registry_folder() / kind).glob("*.toml")))
+
+
+def read_card(kind: str, card_id: str) -> dict[str, Any]:
+    """The card's plain data; raises `RecipeError` with the nearest id if there is none."""
+    path = registry_folder() / kind / f"{card_id}.toml"
+    if not path.is_file():
+        raise RecipeError(f"no card {card_id!r} among the {kind}", hint=nearest(card_id, card_ids(kind)))
+    with path.open("rb") as file:
+        return tomllib.load(file)
+
+
+@cache
+def skeleton(card_id: str = "h36m-17") -> Skeleton:
+    """A skeleton by its card's id."""
+    card = read_card("skeletons", card_id)
+    return Skeleton(
+        id=card["id"],
+        joints=tuple(card["joints"]),
+        parents=dict(card["parents"]),
+        pairs=tuple((a, b) for a, b in card["pairs"]),
+        root=card["root"],
+        bone_lengths_m={k: float(v) for k, v in card["bone_lengths_m"].items()},
+        parts={k: tuple(v) for k, v in card["parts"].items()},
+    )

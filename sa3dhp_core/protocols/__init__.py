@@ -1,0 +1,1 @@
+"""What plugins promise one another, one noun a file. No implementation lives here."""

@@ -1,0 +1,110 @@
+"""Alignment losses: each names the views it needs, then maps their embeddings to a scalar.
+
+Component target: ``target(config, parts=LossParts) -> AlignmentLoss``. The engine's view planner takes the union of
+all losses' views, encodes each distinct one once per step, hands every loss its own, and back-propagates once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import attrs
+from torch import Tensor, nn
+
+from sa3dhp_core.types import Encoding, Spatial
+
+
+@attrs.frozen
+class View:
+    """A request for encoded frames.
+
+    Attributes:
+        spatial: name of a spatial draw: ``""`` for none, else a relation's name. Two losses that name the same draw
+            share its elements.
+        photometric: name of a photometric draw (``""`` for none); equal names share the jitter.
+        frames: frame indices of the window, or None for all of them.
+        per_frame: whether the spatial element is drawn afresh for each frame rather than per clip.
+    """
+
+    spatial: str = ""
+    photometric: str = ""
+    frames: tuple[int, ...] | None = None
+    per_frame: bool = False
+
+
+@attrs.frozen
+class Encoded:
+    """The encoded frames of one view: ``z (B, T, D)``, ``feature (B, T, F)``, and the spatial elements drawn."""
+
+    z: Tensor
+    feature: Tensor
+    spatial: Spatial | None
+
+
+@attrs.frozen
+class LossParts:
+    """What a method offers to the losses it builds.
+
+    Attributes:
+        skeleton: of the pose prior.
+        pose_prior: frozen.
+        motion_prior: frozen, or None.
+        relations: `Relation` by name.
+        networks: trained, frozen relation networks by relation name (z-space or v-space as the relation acts).
+        scale: latent scale sigma, mean per-dimension |z - z'| over random pairs of prior poses.
+        motion_scale: the same for v.
+        frames: length T of a motion sequence.
+        feature: width of the encoder's feature.
+    """
+
+    skeleton: Any
+    pose_prior: Any
+    motion_prior: Any
+    relations: Mapping[str, Any]
+    networks: Mapping[str, nn.Module]
+    scale: float
+    motion_scale: float
+    frames: int
+    feature: int
+
+
+@attrs.frozen
+class LossInput:
+    """One step's material.
+
+    Attributes:
+        views: encoded views, by request; gathered over all ranks.
+        prior_poses: ``(N, J, 3)`` unpaired camera-frame poses of this step.
+        source: encoding of this step's labelled source images, if the loss asked for it.
+        source_poses: their poses ``(S, J, 3)``.
+        step: number of the step.
+        steps: how many there will be.
+    """
+
+    views: Mapping[View, Encoded]
+    prior_poses: Tensor
+    source: Encoding | None
+    source_poses: Tensor | None
+    step: int
+    steps: int
+
+
+class AlignmentLoss(Protocol):
+    """A loss object; a `torch.nn.Module` where it has heads or buffers of its own (queues live in buffers).
+
+    Attributes:
+        views: what it needs of each target window.
+        window: frames the window must have.
+        needs_source: whether it needs labelled source images.
+        weight: factor in the total.
+    """
+
+    views: tuple[View, ...]
+    window: int
+    needs_source: bool
+    weight: float
+
+    def __call__(self, given: LossInput) -> Tensor:
+        """The scalar, unweighted."""
+        ...

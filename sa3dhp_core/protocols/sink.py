@@ -1,0 +1,33 @@
+"""Sinks: where metrics, progress and pictures go.
+
+Component target: ``target(config, folder=Path) -> Sink``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+
+class Sink(Protocol):
+    """Receives what a run reports. A sink never raises into training; it reports its own trouble once."""
+
+    def stage_started(self, stage: str, steps: int | None) -> None:
+        """A stage begins; `steps` where it is known."""
+        ...
+
+    def progress(self, stage: str, step: int, scalars: Mapping[str, float]) -> None:
+        """A step is done."""
+        ...
+
+    def stage_finished(self, stage: str, seconds: float, cached: bool) -> None:
+        """A stage ended, or was found done."""
+        ...
+
+    def result(self, record: Mapping[str, object]) -> None:
+        """One record of `results.json`."""
+        ...
+
+    def close(self) -> None:
+        """Flush."""
+        ...

@@ -1,0 +1,148 @@
+"""Values that travel between the parts: skeletons, batches, views. No behaviour beyond what is derived from fields.
+
+Conventions (DESIGN): poses ``(..., J, 3)`` float, metres, root-relative, camera frame (x right, y down, z away);
+images ``(..., 3, H, W)`` RGB in [0, 1] (stored as uint8); clips ``(B, T, 3, H, W)``; sequences ``(B, T, J, 3)``.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import NamedTuple
+
+import attrs
+from torch import Tensor
+
+
+@attrs.frozen(slots=False)
+class Skeleton:
+    """Named joints and how they hang together. Indices are derived, never written.
+
+    Attributes:
+        id: the card's id, for example ``h36m-17``.
+        joints: joint names, in storage order.
+        parents: joint name to its parent's name; the root maps to itself.
+        pairs: (left, right) joint names that a mirror exchanges.
+        root: name of the root joint.
+        bone_lengths_m: standard length of the bone that ends at a joint, metres (the root has none).
+        parts: body-part name to the joints whose bones form it (``left_arm``, ``right_leg``, ``trunk``, …).
+    """
+
+    id: str
+    joints: tuple[str, ...]
+    parents: dict[str, str]
+    pairs: tuple[tuple[str, str], ...]
+    root: str
+    bone_lengths_m: dict[str, float]
+    parts: dict[str, tuple[str, ...]]
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.joints))
+
+    def __len__(self) -> int:
+        return len(self.joints)
+
+    def index(self, joint: str) -> int:
+        """Position of a joint by name."""
+        return self.joints.index(joint)
+
+    @cached_property
+    def parent_indices(self) -> tuple[int, ...]:
+        """Parent of each joint by index; the root is its own parent."""
+        return tuple(self.index(self.parents[joint]) for joint in self.joints)
+
+    @cached_property
+    def bones(self) -> tuple[int, ...]:
+        """Joints that end a bone (all but the root), parents before children."""
+        order: list[int] = []
+        known = {self.index(self.root)}
+        while len(known) < len(self.joints):
+            ready = [j for j in range(len(self.joints)) if j not in known and self.parent_indices[j] in known]
+            if not ready:
+                raise ValueError(f"skeleton {self.id!r}: the parents do not form one tree rooted at {self.root!r}")
+            order += ready
+            known |= set(ready)
+        return tuple(order)
+
+    @cached_property
+    def mirror(self) -> tuple[int, ...]:
+        """Permutation that exchanges left and right joints."""
+        swap = {a: b for pair in self.pairs for a, b in (pair, pair[::-1])}
+        return tuple(self.index(swap.get(joint, joint)) for joint in self.joints)
+
+
+class Shard(NamedTuple):
+    """Which part of a global batch this process computes: items ``rank::world``."""
+
+    rank: int = 0
+    world: int = 1
+
+
+WHOLE = Shard()
+"""All of a batch: one process."""
+
+
+@attrs.frozen
+class LabelledBatch:
+    """Images with poses.
+
+    Attributes:
+        images: ``(B, 3, H, W)`` in [0, 1].
+        poses: ``(B, J, 3)`` metres, root-relative, in the crop's virtual camera.
+        parts: ``(B, H, W)`` uint8 part labels (0 is background), where the data set has them.
+        intrinsics: ``(B, 3, 3)`` of the virtual camera, pixels.
+    """
+
+    images: Tensor
+    poses: Tensor
+    parts: Tensor | None
+    intrinsics: Tensor
+
+
+@attrs.frozen
+class ClipBatch:
+    """Unlabelled clips.
+
+    Attributes:
+        images: ``(B, T, 3, H, W)`` in [0, 1].
+        intrinsics: ``(B, T, 3, 3)`` of each frame's virtual camera, pixels.
+        clips: ``(B,)`` index of the clip that each window comes from.
+    """
+
+    images: Tensor
+    intrinsics: Tensor
+    clips: Tensor
+
+
+class Encoding(NamedTuple):
+    """What an image encoder returns: the bounded embedding ``z (N, D)`` and the feature ``(N, F)`` before the head."""
+
+    z: Tensor
+    feature: Tensor
+
+
+@attrs.frozen
+class Spatial:
+    """A drawn spatial element: M in O(3), acting on camera-frame poses and on crops.
+
+    Attributes:
+        matrix: ``(..., 3, 3)`` orthogonal; leading axes are the batch (and time where it is drawn per frame).
+        condition: ``(..., P)`` what a conditioned relation network is told about it.
+    """
+
+    matrix: Tensor
+    condition: Tensor
+
+
+@attrs.frozen
+class Temporal:
+    """An index map of time: of a window of frames, which form the anchor and which the partner.
+
+    Attributes:
+        window: number of frames the window needs, at the data's rate.
+        anchor: frame indices of the anchor sequence.
+        partner: frame indices of the partner sequence (same length).
+    """
+
+    window: int
+    anchor: tuple[int, ...]
+    partner: tuple[int, ...]
