@@ -1,0 +1,119 @@
+"""Writing without losing what is there: everything goes to a temporary name beside the target and is renamed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from sa3dhp_core.errors import DataError
+
+
+def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
+    """Call `write` with a temporary path in the same folder, flush it to disk, then rename it to `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    write_atomic(path, lambda p: p.write_text(text, encoding="utf-8") and None)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON atomically, indented."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON; raises `DataError` naming the file where it is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError("the file is missing", where=str(path)) from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataError(f"not readable as JSON: {error}", where=str(path)) from error
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, object] | None = None) -> None:
+    """Write tensors as safetensors, with plain metadata (stored as one JSON string), atomically."""
+    plain = {name: tensor.detach().to("cpu").contiguous().clone() for name, tensor in tensors.items()}
+    write_atomic(path, lambda p: save_file(plain, str(p), metadata={"meta": json.dumps(dict(meta or {}))}))
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read safetensors onto the CPU; raises `DataError` naming the file where it is missing or damaged."""
+    if not path.is_file():
+        raise DataError("the file is missing", where=str(path))
+    try:
+        return load_file(str(path))
+    except Exception as error:  # safetensors raises its own type, which is not public on all versions
+        raise DataError(f"not readable as safetensors: {error}", where=str(path)) from error
+
+
+def read_meta(path: Path) -> dict[str, Any]:
+    """The metadata that `write_tensors` stored."""
+    from safetensors import safe_open
+
+    if not path.is_file():
+        raise DataError("the file is missing", where=str(path))
+    with safe_open(str(path), framework="pt") as file:
+        return dict(json.loads((file.metadata() or {}).get("meta", "{}")))
+
+
+def state_tensors(state: object, prefix: str = "") -> tuple[dict[str, Tensor], Any]:
+    """Split a nested state (dicts, lists, scalars, tensors) into tensors by path and a JSON skeleton."""
+    if isinstance(state, Tensor):
+        return {prefix: state}, {"tensor": prefix}
+    if isinstance(state, Mapping):
+        tensors: dict[str, Tensor] = {}
+        items = []
+        for key, value in state.items():
+            found, shape = state_tensors(value, f"{prefix}/{key}")
+            tensors |= found
+            items.append([key, shape])
+        return tensors, {"dict": items}
+    if isinstance(state, (list, tuple)):
+        tensors = {}
+        rows = []
+        for index, value in enumerate(state):
+            found, shape = state_tensors(value, f"{prefix}/{index}")
+            tensors |= found
+            rows.append(shape)
+        return tensors, {"list" if isinstance(state, list) else "tuple": rows}
+    return {}, {"value": state}
+
+
+def join_state(shape: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """Inverse of `state_tensors`."""
+    ((kind, content),) = shape.items()
+    if kind == "tensor":
+        return tensors[content]
+    if kind == "dict":
+        return {key: join_state(value, tensors) for key, value in content}
+    if kind == "list":
+        return [join_state(value, tensors) for value in content]
+    if kind == "tuple":
+        return tuple(join_state(value, tensors) for value in content)
+    return content
+
+
+def generator_for(*parts: object) -> torch.Generator:
+    """A CPU generator seeded by the digest of `parts`: randomness as a function of (seed, stage, step)."""
+    import hashlib
+
+    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)

@@ -1,0 +1,228 @@
+"""Array-backed data sets: the safetensors files that data components prepare, and the protocol faces over them.
+
+Knows no data set. A split is one file; images are uint8 and memory-mapped by the reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sa3dhp_core.atomic import read_meta, read_tensors, write_tensors
+from sa3dhp_core.cards import skeleton as skeleton_card
+from sa3dhp_core.errors import DataError
+from sa3dhp_core.types import WHOLE, ClipBatch, LabelledBatch, Shard
+
+
+def split_file(folder: Path, split: str) -> Path:
+    """Where a split of a prepared data set lies."""
+    return folder / f"{split}.safetensors"
+
+
+def write_frames(
+    folder: Path,
+    split: str,
+    *,
+    images: Tensor,
+    starts: Tensor,
+    intrinsics: Tensor,
+    fps: float,
+    licence: str,
+    poses: Tensor | None = None,
+    parts: Tensor | None = None,
+    keypoints: Tensor | None = None,
+    families: Sequence[str] = (),
+    skeleton: str = "h36m-17",
+) -> None:
+    """Write one split of cropped frames, atomically.
+
+    Args:
+        folder: of the prepared data set.
+        split: its name.
+        images: ``(N, 3, H, W)`` uint8.
+        starts: ``(C + 1,)`` first frame of each clip, and N.
+        intrinsics: ``(N, 3, 3)`` of each frame's virtual camera, pixels.
+        fps: frames per second.
+        licence: of the footage.
+        poses: ``(N, J, 3)`` metres, root-relative, in the virtual camera; None where there is no truth.
+        parts: ``(N, H, W)`` uint8 part labels, 0 is background.
+        keypoints: ``(N, J, 2)`` pixels of the crop.
+        families: name of each clip's motion family.
+        skeleton: card id.
+
+    Raises:
+        DataError: the lengths do not fit, or a pose is not finite.
+    """
+    where = str(split_file(folder, split))
+    count = images.shape[0]
+    tensors = {"images": images, "starts": starts.to(torch.int64), "intrinsics": intrinsics.float()}
+    for name, value in (("poses", poses), ("parts", parts), ("keypoints", keypoints)):
+        if value is not None:
+            tensors[name] = value.float() if value.is_floating_point() else value
+            if value.shape[0] != count:
+                raise DataError(f"{name} do not fit the images", where=where, found=len(value), expected=count)
+    if int(starts[-1]) != count or bool((starts.diff() <= 0).any()):
+        raise DataError("clip starts do not rise to the number of frames", where=where, found=starts.tolist()[-3:])
+    if poses is not None and not bool(torch.isfinite(poses).all()):
+        raise DataError("poses are not finite", where=where, found="NaN or infinity", expected="metres")
+    meta = {"fps": fps, "licence": licence, "families": list(families), "skeleton": skeleton}
+    write_tensors(split_file(folder, split), tensors, meta)
+
+
+class _Frames:
+    """What both faces share: a split's arrays and windows."""
+
+    def __init__(self, folder: Path, split: str) -> None:
+        path = split_file(folder, split)
+        self.where = str(path)
+        self._tensors = read_tensors(path)
+        meta = read_meta(path)
+        self.fps = float(meta["fps"])
+        self.licence = str(meta["licence"])
+        self.skeleton = skeleton_card(meta["skeleton"])
+        starts = self._tensors["starts"]
+        self._families = tuple(meta["families"]) or ("",) * (len(starts) - 1)
+        self._starts = starts
+
+    def __len__(self) -> int:
+        return int(self._tensors["images"].shape[0])
+
+    def families(self) -> tuple[str, ...]:
+        """Motion family of each clip, empty where unknown."""
+        return self._families
+
+    def clip_index(self) -> Tensor:
+        """``(N,)`` clip of each frame."""
+        return torch.repeat_interleave(torch.arange(len(self._starts) - 1), self._starts.diff())
+
+    def _images(self, index: Tensor | slice) -> Tensor:
+        return self._tensors["images"][index].float().div_(255.0)
+
+
+class ArrayImages(_Frames):
+    """`LabelledImages` over a prepared split; raises `DataError` where it has no poses."""
+
+    def __init__(self, folder: Path, split: str) -> None:
+        super().__init__(folder, split)
+        if "poses" not in self._tensors:
+            raise DataError("this split has no ground-truth poses", where=self.where, hint="use it as unlabelled clips")
+
+    def _batch(self, index: Tensor | slice) -> LabelledBatch:
+        parts = self._tensors.get("parts")
+        return LabelledBatch(
+            images=self._images(index),
+            poses=self._tensors["poses"][index],
+            parts=None if parts is None else parts[index],
+            intrinsics=self._tensors["intrinsics"][index],
+        )
+
+    def draw(self, count: int, generator: torch.Generator, shard: Shard = WHOLE) -> LabelledBatch:
+        """`count` images drawn uniformly over all ranks; this rank's shard."""
+        index = torch.randint(len(self), (count,), generator=generator)
+        return self._batch(index[shard.rank :: shard.world])
+
+    def batches(self, size: int) -> Iterator[LabelledBatch]:
+        """All images once, in order."""
+        for start in range(0, len(self), size):
+            yield self._batch(slice(start, start + size))
+
+
+class ArrayClips(_Frames):
+    """`Clips` over a prepared split. It reads no label even where the file has some."""
+
+    def __init__(self, folder: Path, split: str) -> None:
+        super().__init__(folder, split)
+        self._tensors = {k: v for k, v in self._tensors.items() if k in ("images", "starts", "intrinsics")}
+
+    def draw(self, count: int, frames: int, generator: torch.Generator, shard: Shard = WHOLE) -> ClipBatch:
+        """`count` windows drawn uniformly over all windows of `frames` frames; this rank's shard."""
+        first, clip = _draw_windows(self._starts, count, frames, generator, shard, self.where)
+        index = first[:, None] + torch.arange(frames)
+        return ClipBatch(self._images(index), self._tensors["intrinsics"][index], clip)
+
+    def batches(self, size: int) -> Iterator[Tensor]:
+        """Every frame once, in order."""
+        for start in range(0, len(self), size):
+            yield self._images(slice(start, start + size))
+
+
+def _draw_windows(
+    starts: Tensor, count: int, frames: int, generator: torch.Generator, shard: Shard, where: str
+) -> tuple[Tensor, Tensor]:
+    """First frames ``(B,)`` and clips ``(B,)`` of windows drawn uniformly over all that fit."""
+    room = (starts.diff() - frames + 1).clamp(min=0)
+    total = int(room.sum())
+    if total == 0:
+        raise DataError(
+            "no clip is long enough for the window that the recipe needs",
+            where=where,
+            found=f"longest clip: {int(starts.diff().max())} frames",
+            expected=f"at least {frames} frames",
+            hint="longer clips, a lower fps, or relations with a shorter window",
+        )
+    pick = torch.randint(total, (count,), generator=generator)[shard.rank :: shard.world]
+    ends = room.cumsum(0)
+    clip = torch.searchsorted(ends, pick, right=True)
+    return starts[clip] + pick - (ends - room)[clip], clip
+
+
+def write_poses(
+    folder: Path,
+    split: str,
+    *,
+    positions: Tensor,
+    starts: Tensor,
+    fps: float,
+    licence: str,
+    families: Sequence[str] = (),
+    skeleton: str = "h36m-17",
+) -> None:
+    """Write one split of motion: ``positions (N, J, 3)`` metres, world frame z up (made root-relative here).
+
+    Raises:
+        DataError: the lengths do not fit, or a position is not finite.
+    """
+    where = str(split_file(folder, split))
+    if not bool(torch.isfinite(positions).all()):
+        raise DataError("positions are not finite", where=where, found="NaN or infinity", expected="metres")
+    if int(starts[-1]) != len(positions) or bool((starts.diff() <= 0).any()):
+        raise DataError("sequence starts do not rise to the number of frames", where=where, found=starts.tolist()[-3:])
+    root = skeleton_card(skeleton).index(skeleton_card(skeleton).root)
+    relative = positions - positions[:, root : root + 1]
+    meta = {"fps": fps, "licence": licence, "families": list(families), "skeleton": skeleton}
+    write_tensors(
+        split_file(folder, split), {"positions": relative.float(), "starts": starts.to(torch.int64)}, meta
+    )
+
+
+class ArrayPoses:
+    """`PoseSequences` over a prepared split."""
+
+    def __init__(self, folder: Path, split: str) -> None:
+        path = split_file(folder, split)
+        self.where = str(path)
+        tensors = read_tensors(path)
+        meta = read_meta(path)
+        self._positions, self._starts = tensors["positions"], tensors["starts"]
+        self.fps = float(meta["fps"])
+        self.licence = str(meta["licence"])
+        self.skeleton = skeleton_card(meta["skeleton"])
+        self._families = tuple(meta["families"]) or ("",) * (len(self._starts) - 1)
+
+    def draw(self, count: int, frames: int, generator: torch.Generator, shard: Shard = WHOLE) -> Tensor:
+        """``(B, T, J, 3)`` windows drawn uniformly over all that fit; this rank's shard."""
+        first, _ = _draw_windows(self._starts, count, frames, generator, shard, self.where)
+        return self._positions[first[:, None] + torch.arange(frames)]
+
+    def sequences(self) -> Iterator[Tensor]:
+        """Each whole sequence ``(T, J, 3)``."""
+        bounds = self._starts.tolist()
+        for start, end in zip(bounds, bounds[1:], strict=False):
+            yield self._positions[start:end]
+
+    def families(self) -> tuple[str, ...]:
+        """Motion family of each sequence."""
+        return self._families
