@@ -25,12 +25,15 @@ class View:
         photometric: name of a photometric draw (``""`` for none); equal names share the jitter.
         frames: frame indices of the window, or None for all of them.
         per_frame: whether the spatial element is drawn afresh for each frame rather than per clip.
+        by: who encodes it: ``student`` (with gradient), ``stopped`` (the student, without gradient, so that no
+            activation is kept) or ``teacher`` (the student's moving average).
     """
 
     spatial: str = ""
     photometric: str = ""
     frames: tuple[int, ...] | None = None
     per_frame: bool = False
+    by: str = "student"
 
 
 @attrs.frozen

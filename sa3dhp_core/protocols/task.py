@@ -37,12 +37,15 @@ class Task(Protocol):
         clip_norm: gradient norm to clip to, or None.
         ema: decay of an exponential moving average of the modules' weights, or None; the averaged weights are what
             `Engine.train` leaves in the modules at the end.
+        sharded: names of modules whose `forward` is called on this rank's shard only, so that their gradients must
+            be averaged over ranks; every other module sees the same (gathered) input on all ranks and stays equal.
     """
 
     steps: int
     modules: dict[str, nn.Module]
     clip_norm: float | None
     ema: float | None
+    sharded: tuple[str, ...]
 
     def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
         """Optimisers by name, each with a learning-rate scheduler stepped after each of its updates, or None."""

@@ -1,0 +1,207 @@
+"""The training loop, on Lightning Fabric: one that can be read.
+
+Step k of a stage depends on (seed, stage, k) and on the weights alone, so a resumed run repeats an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from sa3dhp_core.atomic import generator_for
+from sa3dhp_core.engine.averaging import MovingAverage, load_named, named_state
+from sa3dhp_core.engine.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint, save_weights
+from sa3dhp_core.engine_config import EngineConfig
+from sa3dhp_core.errors import TrainingError
+from sa3dhp_core.protocols.task import Task
+from sa3dhp_core.types import Shard
+
+
+class Progress(Protocol):
+    """The part of a sink board that the engine talks to."""
+
+    def stage_started(self, stage: str, steps: int | None) -> None:
+        """A stage begins."""
+        ...
+
+    def progress(self, stage: str, step: int, scalars: Mapping[str, float]) -> None:
+        """A step is done."""
+        ...
+
+
+class Engine:
+    """Runs tasks.
+
+    Args:
+        config: devices, precision, strategy, intervals.
+        seed: the recipe's seed.
+        board: where progress goes.
+    """
+
+    def __init__(self, config: EngineConfig, seed: int, board: Progress) -> None:
+        self.config, self.seed, self.board = config, seed, board
+        if config.threads is not None:
+            torch.set_num_threads(config.threads)
+        self.fabric = Fabric(
+            accelerator="auto" if config.device == "auto" else config.device,
+            devices=config.devices,
+            num_nodes=config.nodes,
+            strategy=config.strategy,
+            precision=config.precision,  # type: ignore[arg-type]
+        )
+        if config.devices * config.nodes > 1:
+            self.fabric.launch()
+
+    @property
+    def device(self) -> torch.device:
+        """Where this rank computes."""
+        return self.fabric.device
+
+    @property
+    def shard(self) -> Shard:
+        """This rank's part of every global batch."""
+        return Shard(self.fabric.global_rank, self.fabric.world_size)
+
+    def gather(self, values: Tensor) -> Tensor:
+        """Concatenate ``(b, ...)`` of all ranks to the global batch in its original order, with gradient."""
+        if self.shard.world == 1:
+            return values
+        stacked: Tensor = self.fabric.all_gather(values, sync_grads=values.requires_grad)  # type: ignore[assignment]
+        return stacked.transpose(0, 1).flatten(0, 1)
+
+    def train(self, task: Task, stage: str, folder: Path) -> None:
+        """Train until `task.steps`, resuming from the folder's checkpoint; leaves `weights.safetensors`.
+
+        Args:
+            task: the training problem; its modules hold the final weights on return.
+            stage: name used for seeds, progress and errors.
+            folder: where the checkpoint and weights are written.
+
+        Raises:
+            TrainingError: a loss is no longer finite; names stage, step, loss and the last good checkpoint.
+        """
+        raw = dict(task.modules)
+        self._set_up(task)
+        optimizers = {
+            name: (self.fabric.setup_optimizers(optimizer), scheduler)
+            for name, (optimizer, scheduler) in task.optimizers().items()
+        }
+        average = MovingAverage(raw, task.ema) if task.ema is not None else None
+        first = self._restore(folder, raw, optimizers, average)
+        self.board.stage_started(stage, task.steps)
+        logs: dict[str, Tensor | float] = {}
+        began = time.perf_counter()
+        for step in range(first, task.steps):
+            logs |= self._step(task, step, stage, optimizers)
+            if average is not None:
+                average.update(raw)
+            done = step + 1
+            save = done % self.config.checkpoint_every == 0 and done < task.steps
+            if save or done % self.config.log_every == 0 or done == task.steps:
+                scalars = {name: float(value) for name, value in logs.items()}
+                self._check(scalars, stage, done, folder)
+                scalars["steps_per_s"] = (done - first) / (time.perf_counter() - began)
+                if self.fabric.is_global_zero:
+                    self.board.progress(stage, done, scalars)
+            if save:
+                self._save(folder, done, raw, optimizers, average)
+        if average is not None and task.steps > 0:
+            average.load_into(raw)
+        task.modules.update(raw)
+        if self.fabric.is_global_zero:
+            save_weights(folder, raw)
+            (folder / CHECKPOINT).unlink(missing_ok=True)
+        self.fabric.barrier()
+
+    def _set_up(self, task: Task) -> None:
+        for name, module in task.modules.items():
+            trainable = any(parameter.requires_grad for parameter in module.parameters())
+            if name in task.sharded and trainable:
+                task.modules[name] = self.fabric.setup_module(module)
+            else:
+                module.to(self.device)
+
+    def _step(
+        self, task: Task, step: int, stage: str, optimizers: Mapping[str, tuple[Any, Any]]
+    ) -> dict[str, Tensor | float]:
+        logs: dict[str, Tensor | float] = {}
+        generator = generator_for(self.seed, stage, step)
+        # Whatever draws from the default generators (dropout) repeats as well; one process of a group draws its own.
+        torch.manual_seed(generator.initial_seed() + self.shard.rank)
+        with self.fabric.autocast():
+            updates = task.updates(step, generator, self.shard)
+        while True:
+            with self.fabric.autocast():
+                update = next(updates, None)
+            if update is None:
+                return logs
+            optimizer, scheduler = optimizers[update.optimizer]
+            optimizer.zero_grad()
+            self.fabric.backward(update.loss)
+            if task.clip_norm is not None:
+                torch.nn.utils.clip_grad_norm_(
+                    [p for group in optimizer.param_groups for p in group["params"]], task.clip_norm
+                )
+            optimizer.step()
+            if scheduler is not None:
+                scheduler.step()
+            logs[f"loss/{update.optimizer}"] = update.loss.detach()
+            logs |= update.logs
+
+    def _check(self, scalars: Mapping[str, float], stage: str, step: int, folder: Path) -> None:
+        bad = [name for name, value in scalars.items() if not math.isfinite(value)]
+        if bad:
+            path = folder / CHECKPOINT
+            raise TrainingError(
+                f"{', '.join(bad)} is no longer finite",
+                where=f"stage {stage!r}, at or before step {step}",
+                found={name: scalars[name] for name in bad},
+                expected="finite losses",
+                hint=f"lower the learning rate or the loss's weight; last good checkpoint: "
+                f"{path if path.is_file() else 'none yet in this stage'}",
+            )
+
+    def _save(
+        self,
+        folder: Path,
+        step: int,
+        modules: Mapping[str, nn.Module],
+        optimizers: Mapping[str, tuple[Any, Any]],
+        average: MovingAverage | None,
+    ) -> None:
+        if not self.fabric.is_global_zero:
+            return
+        state = {
+            "modules": named_state(modules),
+            "optimizers": {name: optimizer.state_dict() for name, (optimizer, _) in optimizers.items()},
+            "schedulers": {name: s.state_dict() for name, (_, s) in optimizers.items() if s is not None},
+            "average": {} if average is None else average.average,
+        }
+        save_checkpoint(folder, step, state)
+
+    def _restore(
+        self,
+        folder: Path,
+        modules: Mapping[str, nn.Module],
+        optimizers: Mapping[str, tuple[Any, Any]],
+        average: MovingAverage | None,
+    ) -> int:
+        found = load_checkpoint(folder)
+        if found is None:
+            return 0
+        step, state = found
+        load_named(modules, state["modules"])
+        for name, (optimizer, scheduler) in optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+            if scheduler is not None:
+                scheduler.load_state_dict(state["schedulers"][name])
+        if average is not None:
+            average.average = {key: value.to(self.device) for key, value in state["average"].items()}
+        return step

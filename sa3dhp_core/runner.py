@@ -1,0 +1,267 @@
+"""The runner: turns a method's stages into a run directory, each stage keyed by what it depends on.
+
+A run directory holds ``recipe.toml`` (resolved), ``environment.json``, ``stages/<name>/`` (with ``done.json`` written
+last), ``metrics.jsonl``, ``analysis/``, ``results.json`` and the report. The runner names no plugin.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from sa3dhp_core.atomic import read_json, write_json, write_text
+from sa3dhp_core.engine import Engine
+from sa3dhp_core.environment import describe_environment
+from sa3dhp_core.errors import RunError
+from sa3dhp_core.host import Host
+from sa3dhp_core.protocols.method import Method, Stage
+from sa3dhp_core.recipe import Recipe, check, load_recipe, to_toml
+from sa3dhp_core.results import RESULTS, Record, read_results, write_results
+from sa3dhp_core.sinks import SinkBoard, open_sinks
+
+DONE = "done.json"
+RECORDS = "records.json"
+
+
+@attrs.frozen
+class Context:
+    """What a stage is handed (`sa3dhp_core.protocols.method.StageContext`)."""
+
+    folder: Path
+    name: str
+    seed: int
+    engine: Engine
+    sinks: SinkBoard
+    run: Path
+    _folders: Mapping[str, Path]
+
+    def of(self, stage: str) -> Path:
+        """Folder of a required stage's result.
+
+        Raises:
+            RunError: the stage was not declared as required.
+        """
+        if stage not in self._folders:
+            raise RunError(
+                f"stage {self.name!r} reads the result of {stage!r} without requiring it",
+                expected=f"one of {sorted(self._folders)}",
+            )
+        return self._folders[stage]
+
+
+def run(recipe: Recipe, host: Host, out: Path, *, only: Sequence[str] = ()) -> dict[str, Any]:
+    """Run a recipe into `out`, or go on with it there; returns the content of `results.json`.
+
+    Args:
+        recipe: resolved.
+        host: with the plugins.
+        out: the run directory; created, or one of the same recipe.
+        only: names of stages to stop after (with what they require); all if empty.
+
+    Raises:
+        RunError: `out` belongs to another recipe or is in use by another process.
+    """
+    check(recipe, host)
+    _claim(out, recipe)
+    with _locked(out):
+        method: Method = host.build(
+            "method", {"use": recipe.method, **recipe.settings}, "settings", recipe=recipe, host=host
+        )
+        stages = _ordered(method.stages(), only)
+        keys = _keys(stages, recipe.seed)
+        board = SinkBoard(open_sinks(recipe, host, out))
+        try:
+            engine = Engine(recipe.engine, recipe.seed, board)
+            if engine.fabric.is_global_zero:
+                write_text(out / "recipe.toml", to_toml(recipe))
+                write_json(out / "environment.json", describe_environment())
+            engine.fabric.barrier()
+            for stage in stages:
+                _run_stage(stage, keys, recipe, engine, board, out)
+            results = collect(recipe, out, stages)
+            for record in results["records"]:
+                board.result(record)
+        finally:
+            board.close()
+    return results
+
+
+def resume(out: Path, host: Host) -> dict[str, Any]:
+    """Go on with the run in `out` to the results that an uninterrupted run would have."""
+    return run(recipe_of(out), host, out)
+
+
+def recipe_of(out: Path) -> Recipe:
+    """The resolved recipe of a run directory."""
+    path = out / "recipe.toml"
+    if not path.is_file():
+        raise RunError(
+            "not a run directory", where=str(out), found="no recipe.toml", hint="sa3dhp run RECIPE --out FOLDER"
+        )
+    return load_recipe(str(path), ())
+
+
+def collect(recipe: Recipe, out: Path, stages: Sequence[Stage]) -> dict[str, Any]:
+    """Gather the stages' records, in their order, into `results.json`."""
+    records: list[Record] = []
+    for stage in stages:
+        path = out / "stages" / stage.name / RECORDS
+        if path.is_file():
+            records += [Record(seed=recipe.seed, recipe_digest=recipe.digest, **row) for row in read_json(path)]
+    return write_results(out, recipe.id, recipe.digest, recipe.seed, records)
+
+
+def write_records(folder: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """What a stage calls to report numbers: rows of row, protocol, split, value, unit."""
+    write_json(folder / RECORDS, [dict(row) for row in rows])
+
+
+def evaluate(out: Path, host: Host, data: str, protocol: str) -> dict[str, Any]:
+    """Evaluate a run's rows on other data; asks the run's method, which knows how to predict.
+
+    Raises:
+        RunError: the run's method cannot evaluate, or the run is not finished.
+    """
+    recipe = recipe_of(out)
+    check(recipe, host)
+    method = host.build("method", {"use": recipe.method, **recipe.settings}, "settings", recipe=recipe, host=host)
+    if not hasattr(method, "evaluate"):
+        raise RunError(f"method {recipe.method!r} offers no evaluation on other data", where=str(out))
+    if not (out / RESULTS).is_file():
+        raise RunError("the run is not finished", where=str(out), hint=f"sa3dhp resume {out}")
+    board = SinkBoard(())
+    engine = Engine(recipe.engine, recipe.seed, board)
+    rows = method.evaluate(out / "stages", engine, data, protocol)
+    return {
+        "recipe": recipe.id,
+        "digest": recipe.digest,
+        "seed": recipe.seed,
+        "records": [dict(seed=recipe.seed, recipe_digest=recipe.digest, **row) for row in rows],
+    }
+
+
+def report(out: Path, host: Host) -> Path:
+    """Rebuild the report of a finished run with the sink named ``report``; returns its path."""
+    read_results(out)
+    recipe_of(out)
+    sink = host.build("sink", {"use": "report"}, "report", folder=out)
+    sink.close()
+    return out / "report.html"
+
+
+def _run_stage(
+    stage: Stage, keys: Mapping[str, str], recipe: Recipe, engine: Engine, board: SinkBoard, out: Path
+) -> None:
+    folder = out / "stages" / stage.name
+    done = folder / DONE
+    key = keys[stage.name]
+    if done.is_file() and read_json(done).get("key") == key:
+        board.stage_finished(stage.name, 0.0, True)
+        return
+    if engine.fabric.is_global_zero:
+        _begin(folder, key)
+    engine.fabric.barrier()
+    began = time.perf_counter()
+    folders = {name: out / "stages" / name for name in stage.requires}
+    stage.run(Context(folder, stage.name, recipe.seed, engine, board, out, folders))
+    engine.fabric.barrier()
+    seconds = time.perf_counter() - began
+    if engine.fabric.is_global_zero:
+        write_json(done, {"key": key, "stage": stage.name, "seconds": round(seconds, 3)})
+    engine.fabric.barrier()
+    board.stage_finished(stage.name, seconds, False)
+
+
+def _begin(folder: Path, key: str) -> None:
+    """Keep a half-done stage of the same key (it resumes); put one of another key out of the way."""
+    begun = folder / "begun.json"
+    if folder.is_dir() and not (begun.is_file() and read_json(begun).get("key") == key):
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(begun, {"key": key})
+
+
+def _ordered(stages: Sequence[Stage], only: Sequence[str]) -> tuple[Stage, ...]:
+    """Requirements first, otherwise in the given order.
+
+    Raises:
+        RunError: a requirement is unknown or circular.
+    """
+    by_name = {stage.name: stage for stage in stages}
+    order: list[Stage] = []
+    state: dict[str, str] = {}
+
+    def visit(name: str, wanted_by: str) -> None:
+        if name not in by_name:
+            raise RunError(f"{wanted_by} requires an unknown stage", found=name, expected=f"one of {sorted(by_name)}")
+        if state.get(name) == "open":
+            raise RunError("stages require one another in a circle", found=f"{wanted_by} -> {name}")
+        if name not in state:
+            state[name] = "open"
+            for requirement in by_name[name].requires:
+                visit(requirement, f"stage {name!r}")
+            state[name] = "done"
+            order.append(by_name[name])
+
+    for stage_name in only or tuple(by_name):
+        visit(stage_name, "the run")
+    return tuple(order)
+
+
+def _keys(stages: Sequence[Stage], seed: int) -> dict[str, str]:
+    """Digest of each stage: its own key, the seed, and the digests of what it requires."""
+    keys: dict[str, str] = {}
+    for stage in stages:
+        content = [stage.name, seed, stage.key, [keys[name] for name in stage.requires]]
+        keys[stage.name] = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+    return keys
+
+
+def _claim(out: Path, recipe: Recipe) -> None:
+    """Refuse a folder that holds something else.
+
+    Raises:
+        RunError: `out` is a file, a folder with other content, or the run of a recipe with another id.
+    """
+    if out.is_file():
+        raise RunError("the run directory is a file", where=str(out), hint="name a folder")
+    if out.is_dir() and any(out.iterdir()):
+        earlier = recipe_of(out)
+        if earlier.id != recipe.id:
+            raise RunError(
+                "this run directory belongs to another recipe",
+                where=str(out),
+                found=earlier.id,
+                expected=recipe.id,
+                hint="another --out",
+            )
+    out.mkdir(parents=True, exist_ok=True)
+    if not (out / "recipe.toml").is_file():
+        write_text(out / "recipe.toml", to_toml(recipe))
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """Only one process group at a time writes a run directory; ranks other than the first share its lock."""
+    import os
+
+    if int(os.environ.get("LOCAL_RANK", "0")) or int(os.environ.get("RANK", "0")):
+        yield
+        return
+    with (out / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RunError(
+                "another process is writing this run directory", where=str(out), hint="wait for it, or another --out"
+            ) from error
+        yield
