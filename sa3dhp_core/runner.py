@@ -1,7 +1,8 @@
 """The runner: turns a method's stages into a run directory, each stage keyed by what it depends on.
 
-A run directory holds ``recipe.toml`` (resolved), ``environment.json``, ``stages/<name>/`` (with ``done.json`` written
-last), ``metrics.jsonl``, ``analysis/``, ``results.json`` and the report. The runner names no plugin.
+A run directory holds ``recipe.toml`` (resolved), ``environment.json``, ``stages/<name>-<key>/`` (with ``done.json``
+written last), ``metrics.jsonl``, ``analysis/``, ``results.json`` and the report. Stages of other keys stay where they
+are, so going back to an earlier setting costs nothing. The runner names no plugin.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +18,7 @@ from typing import Any
 
 import attrs
 
+from sa3dhp_core import __version__
 from sa3dhp_core.atomic import read_json, write_json, write_text
 from sa3dhp_core.engine import Engine
 from sa3dhp_core.environment import describe_environment
@@ -29,6 +30,7 @@ from sa3dhp_core.results import RESULTS, Record, read_results, write_results
 from sa3dhp_core.sinks import SinkBoard, open_sinks
 
 DONE = "done.json"
+STAGES = "stages.json"
 RECORDS = "records.json"
 
 
@@ -58,7 +60,9 @@ class Context:
         return self._folders[stage]
 
 
-def run(recipe: Recipe, host: Host, out: Path, *, only: Sequence[str] = ()) -> dict[str, Any]:
+def run(
+    recipe: Recipe, host: Host, out: Path, *, only: Sequence[str] = (), store: Path | None = None
+) -> dict[str, Any]:
     """Run a recipe into `out`, or go on with it there; returns the content of `results.json`.
 
     Args:
@@ -66,6 +70,7 @@ def run(recipe: Recipe, host: Host, out: Path, *, only: Sequence[str] = ()) -> d
         host: with the plugins.
         out: the run directory; created, or one of the same recipe.
         only: names of stages to stop after (with what they require); all if empty.
+        store: folder of stages shared with other runs; ``out/stages`` if None.
 
     Raises:
         RunError: `out` belongs to another recipe or is in use by another process.
@@ -78,16 +83,18 @@ def run(recipe: Recipe, host: Host, out: Path, *, only: Sequence[str] = ()) -> d
         )
         stages = _ordered(method.stages(), only)
         keys = _keys(stages, recipe.seed)
+        folders = {name: (store or out / "stages") / f"{name}-{key[:12]}" for name, key in keys.items()}
         board = SinkBoard(open_sinks(recipe, host, out))
         try:
             engine = Engine(recipe.engine, recipe.seed, board)
             if engine.fabric.is_global_zero:
                 write_text(out / "recipe.toml", to_toml(recipe))
                 write_json(out / "environment.json", describe_environment())
+                write_json(out / STAGES, {name: str(path) for name, path in folders.items()})
             engine.fabric.barrier()
             for stage in stages:
-                _run_stage(stage, keys, recipe, engine, board, out)
-            results = collect(recipe, out, stages)
+                _run_stage(stage, folders, recipe, engine, board, out)
+            results = collect(recipe, out, [folders[stage.name] for stage in stages])
             for record in results["records"]:
                 board.result(record)
         finally:
@@ -110,11 +117,11 @@ def recipe_of(out: Path) -> Recipe:
     return load_recipe(str(path), ())
 
 
-def collect(recipe: Recipe, out: Path, stages: Sequence[Stage]) -> dict[str, Any]:
+def collect(recipe: Recipe, out: Path, folders: Sequence[Path]) -> dict[str, Any]:
     """Gather the stages' records, in their order, into `results.json`."""
     records: list[Record] = []
-    for stage in stages:
-        path = out / "stages" / stage.name / RECORDS
+    for folder in folders:
+        path = folder / RECORDS
         if path.is_file():
             records += [Record(seed=recipe.seed, recipe_digest=recipe.digest, **row) for row in read_json(path)]
     return write_results(out, recipe.id, recipe.digest, recipe.seed, records)
@@ -140,13 +147,18 @@ def evaluate(out: Path, host: Host, data: str, protocol: str) -> dict[str, Any]:
         raise RunError("the run is not finished", where=str(out), hint=f"sa3dhp resume {out}")
     board = SinkBoard(())
     engine = Engine(recipe.engine, recipe.seed, board)
-    rows = method.evaluate(out / "stages", engine, data, protocol)
+    rows = method.evaluate(stage_folders(out), engine, data, protocol)
     return {
         "recipe": recipe.id,
         "digest": recipe.digest,
         "seed": recipe.seed,
         "records": [dict(seed=recipe.seed, recipe_digest=recipe.digest, **row) for row in rows],
     }
+
+
+def stage_folders(out: Path) -> dict[str, Path]:
+    """Where each stage of a run keeps its result."""
+    return {name: Path(path) for name, path in read_json(out / STAGES).items()}
 
 
 def report(out: Path, host: Host) -> Path:
@@ -159,35 +171,22 @@ def report(out: Path, host: Host) -> Path:
 
 
 def _run_stage(
-    stage: Stage, keys: Mapping[str, str], recipe: Recipe, engine: Engine, board: SinkBoard, out: Path
+    stage: Stage, folders: Mapping[str, Path], recipe: Recipe, engine: Engine, board: SinkBoard, out: Path
 ) -> None:
-    folder = out / "stages" / stage.name
-    done = folder / DONE
-    key = keys[stage.name]
-    if done.is_file() and read_json(done).get("key") == key:
+    folder = folders[stage.name]
+    if (folder / DONE).is_file():
         board.stage_finished(stage.name, 0.0, True)
         return
-    if engine.fabric.is_global_zero:
-        _begin(folder, key)
-    engine.fabric.barrier()
+    folder.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
-    folders = {name: out / "stages" / name for name in stage.requires}
-    stage.run(Context(folder, stage.name, recipe.seed, engine, board, out, folders))
+    required = {name: folders[name] for name in stage.requires}
+    stage.run(Context(folder, stage.name, recipe.seed, engine, board, out, required))
     engine.fabric.barrier()
     seconds = time.perf_counter() - began
     if engine.fabric.is_global_zero:
-        write_json(done, {"key": key, "stage": stage.name, "seconds": round(seconds, 3)})
+        write_json(folder / DONE, {"stage": stage.name, "seconds": round(seconds, 3)})
     engine.fabric.barrier()
     board.stage_finished(stage.name, seconds, False)
-
-
-def _begin(folder: Path, key: str) -> None:
-    """Keep a half-done stage of the same key (it resumes); put one of another key out of the way."""
-    begun = folder / "begun.json"
-    if folder.is_dir() and not (begun.is_file() and read_json(begun).get("key") == key):
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(begun, {"key": key})
 
 
 def _ordered(stages: Sequence[Stage], only: Sequence[str]) -> tuple[Stage, ...]:
@@ -221,7 +220,7 @@ def _keys(stages: Sequence[Stage], seed: int) -> dict[str, str]:
     """Digest of each stage: its own key, the seed, and the digests of what it requires."""
     keys: dict[str, str] = {}
     for stage in stages:
-        content = [stage.name, seed, stage.key, [keys[name] for name in stage.requires]]
+        content = [__version__, stage.name, seed, stage.key, [keys[name] for name in stage.requires]]
         keys[stage.name] = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
     return keys
 
