@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import attrs
+import torch
 from torch import Tensor, nn
 
 from sa3dhp_core.types import Encoding, Spatial
@@ -58,6 +59,8 @@ class LossParts:
         scale: latent scale sigma, mean per-dimension |z - z'| over random pairs of prior poses.
         motion_scale: the same for v.
         frames: length T of a motion sequence.
+        latent: width of z.
+        motion_latent: width of v (0 without a motion prior).
         feature: width of the encoder's feature.
     """
 
@@ -69,6 +72,8 @@ class LossParts:
     scale: float
     motion_scale: float
     frames: int
+    latent: int
+    motion_latent: int
     feature: int
 
 
@@ -81,6 +86,7 @@ class LossInput:
         prior_poses: ``(N, J, 3)`` unpaired camera-frame poses of this step.
         source: encoding of this step's labelled source images, if the loss asked for it.
         source_poses: their poses ``(S, J, 3)``.
+        generator: CPU generator of this loss and step.
         step: number of the step.
         steps: how many there will be.
     """
@@ -89,6 +95,7 @@ class LossInput:
     prior_poses: Tensor
     source: Encoding | None
     source_poses: Tensor | None
+    generator: torch.Generator
     step: int
     steps: int
 

@@ -1,0 +1,43 @@
+"""What this plugin offers. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sa3dhp_core.components import Component
+from sa3dhp_core.hookspecs import hookimpl
+
+
+@hookimpl
+def sa3dhp_alignment_losses() -> Sequence[Component]:
+    """The losses."""
+    return (
+        Component(
+            noun="alignment_loss",
+            id="info-nce",
+            summary="contrastive loss of frames or motions under photometric jitter (LCR, HCR)",
+            config="sa3dhp_alignment.config:InfoNceConfig",
+            target="sa3dhp_alignment.contrastive:InfoNce",
+        ),
+        Component(
+            noun="alignment_loss",
+            id="relation",
+            summary="non-local relation distillation, on poses or on motions as the relation acts (L^z, L^v)",
+            config="sa3dhp_alignment.config:RelationConfig",
+            target="sa3dhp_alignment.relational:build_relation_loss",
+        ),
+        Component(
+            noun="alignment_loss",
+            id="prior-matching",
+            summary="sliced Wasserstein distance between target embeddings and embeddings of unpaired poses",
+            config="sa3dhp_alignment.config:PriorMatchingConfig",
+            target="sa3dhp_alignment.distribution:PriorMatching",
+        ),
+        Component(
+            noun="alignment_loss",
+            id="rehearsal",
+            summary="supervision by labelled source images during adaptation",
+            config="sa3dhp_alignment.config:RehearsalConfig",
+            target="sa3dhp_alignment.rehearsal:Rehearsal",
+        ),
+    )

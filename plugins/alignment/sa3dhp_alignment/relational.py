@@ -1,0 +1,116 @@
+"""Non-local relation distillation (METHOD 1.2, L^z_r and L^v_r), as published or in the form that does not collapse.
+
+As published both sides keep their gradient and nothing is scaled; then every fixed point of the relation, a constant
+encoder included, satisfies the energy. Stopping the anchor's gradient and dividing by the latent scale is what pays.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from sa3dhp_alignment.config import RelationConfig
+from sa3dhp_core.errors import RecipeError, nearest
+from sa3dhp_core.protocols.alignment import Encoded, LossInput, LossParts, View
+
+POSE_SCALE_M = 0.1
+
+
+def _compare(prediction: Tensor, target: Tensor, norm: str, scale: float) -> Tensor:
+    difference = prediction - target
+    value = difference.abs().mean() if norm == "l1" else difference.square().mean().sqrt()
+    return value / scale
+
+
+class _Energy(nn.Module):
+    """What both energies share: names, views, the anchor's denoising by the motion prior."""
+
+    needs_source = False
+
+    def __init__(self, config: RelationConfig, parts: LossParts) -> None:
+        super().__init__()
+        self.config, self._parts = config, parts
+        self.weight = config.weight
+        self.name = config.name or f"relation:{config.relation}"
+        self._relation = parts.relations[config.relation]
+        temporal = self._relation.temporal(parts.frames)
+        self.window = temporal.window
+        self._anchor = View(photometric=config.anchor_photometric, frames=temporal.anchor, by=config.anchor)
+        self._partner = View(
+            spatial=config.relation,
+            photometric=config.partner_photometric,
+            frames=temporal.partner,
+            per_frame=config.per_frame,
+            by=config.partner,
+        )
+        self.views = (self._anchor, self._partner)
+
+    def _sides(self, given: LossInput) -> tuple[Encoded, Encoded]:
+        return given.views[self._anchor], given.views[self._partner]
+
+    def _denoised(self, z: Tensor) -> Tensor:
+        if not self.config.denoise:
+            return z
+        motion = self._parts.motion_prior
+        return z.lerp(motion.decode(motion.encode(z)), self.config.denoise)
+
+
+class PoseRelationLoss(_Energy):
+    """``mean |T^z(G(x)) - G(T^x(x))|``; frames are independent, so the relation's order in time is only indexed."""
+
+    def forward(self, given: LossInput) -> Tensor:
+        """The scalar energy."""
+        anchor, partner = self._sides(given)
+        z = self._denoised(anchor.z)
+        assert partner.spatial is not None
+        poses = self._parts.pose_prior
+        if self.config.answer == "network":
+            answer = self._parts.networks[self.config.relation](z, partner.spatial.condition)
+        elif self.config.answer == "identity":
+            answer = z
+        elif self.config.space == "pose":
+            moved = self._relation.on_poses(poses.decode(z), partner.spatial)
+            return _compare(poses.decode(partner.z), moved, self.config.norm, self._pose_scale())
+        else:
+            answer = poses.encode(self._relation.on_poses(poses.decode(z), partner.spatial))
+        if self.config.space == "pose":
+            return _compare(poses.decode(partner.z), poses.decode(answer), self.config.norm, self._pose_scale())
+        return _compare(partner.z, answer, self.config.norm, self._parts.scale if self.config.scaled else 1.0)
+
+    def _pose_scale(self) -> float:
+        return POSE_SCALE_M if self.config.scaled else 1.0
+
+
+class MotionRelationLoss(_Energy):
+    """``mean |T^v(E_m(G(X))) - E_m(G(T^X(X)))|`` for relations that act on time."""
+
+    def forward(self, given: LossInput) -> Tensor:
+        """The scalar energy."""
+        anchor, partner = self._sides(given)
+        motion = self._parts.motion_prior
+        v = motion.encode(self._denoised(anchor.z))
+        if self.config.answer == "identity":
+            answer = v
+        else:
+            condition = v[..., :0] if partner.spatial is None else partner.spatial.condition[:, 0]
+            answer = self._parts.networks[self.config.relation](v, condition)
+        scale = self._parts.motion_scale if self.config.scaled else 1.0
+        return _compare(motion.encode(partner.z), answer, self.config.norm, scale)
+
+
+def build_relation_loss(config: RelationConfig, *, parts: LossParts) -> _Energy:
+    """The energy in pose space or in motion space, as the relation acts.
+
+    Raises:
+        RecipeError: the relation is unknown, or acts on time while the recipe has no motion prior.
+    """
+    where = f"losses: relation = {config.relation!r}"
+    if config.relation not in parts.relations:
+        raise RecipeError(
+            "the loss names an unknown relation", where=where, hint=nearest(config.relation, parts.relations)
+        )
+    on_time = parts.relations[config.relation].acts_on_time
+    if (on_time or config.denoise) and parts.motion_prior is None:
+        raise RecipeError("the loss needs a motion prior", where=where, hint="add a table [motion_prior]")
+    if on_time and config.answer == "pose":
+        raise RecipeError("a relation of motions has no detour through the pose decoder", where=where)
+    return MotionRelationLoss(config, parts) if on_time else PoseRelationLoss(config, parts)
