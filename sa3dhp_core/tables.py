@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
+from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
@@ -137,11 +138,21 @@ def summarise(records: Iterable[Record], split: str | None = None) -> Summary:
 def render_table(records: Iterable[Record], split: str | None = None, title: str | None = None) -> Table:
     """The table for a terminal; see `summarise` for what it holds."""
     summary = summarise(records, split)
-    table = Table(title=title, caption=caption(summary), caption_justify="left", title_justify="left")
+    table = Table(
+        title=title,
+        caption=caption(summary),
+        caption_justify="left",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )
     head, *columns = header(summary)
-    table.add_column(head)
+    table.add_column(
+        head, vertical="bottom", min_width=min(32, max((len(row.name) for row in summary.rows), default=0))
+    )
     for column in columns:
-        table.add_column(column, justify="right", no_wrap=True)
+        stacked = column.replace(" (", "\n(").replace("recovery ", "recovery\n")
+        table.add_column(stacked, justify="right", no_wrap=True)
     for row in summary.rows:
         name = escape(row.name)
         table.add_row(
@@ -153,6 +164,10 @@ def render_table(records: Iterable[Record], split: str | None = None, title: str
             *cells_of(row, summary)[1:],
         )
     return table
+
+
+def _style(row: Row) -> str:
+    return "dim" if row.key in REFERENCES else "bold" if row.key.startswith("adapted") else ""
 
 
 def markdown_table(records: Iterable[Record], split: str | None = None) -> str:
