@@ -1,0 +1,67 @@
+"""What this distribution offers, as light descriptors. Imports no torch."""
+
+from __future__ import annotations
+
+from sa3dhp_core.components import Component
+from sa3dhp_core.hookspecs import hookimpl
+
+
+def _relation(id_: str, summary: str, config: str, target: str, *capabilities: str) -> Component:
+    return Component(
+        "relation", id_, summary, f"sa3dhp_relations.config:{config}", f"sa3dhp_relations.{target}", capabilities
+    )
+
+
+@hookimpl
+def sa3dhp_relations() -> tuple[Component, ...]:
+    """The algebra by expression, its usual members by name, and one relation outside it."""
+    exact = "exact"
+    return (
+        _relation("geometric", "any product of flip, turns and time maps", "Geometric", "build:geometric", exact),
+        _relation("flip", "the mirror", "Flip", "build:flip", exact),
+        _relation(
+            "in-plane-rotation", "a turn about the optical axis", "InPlaneRotation", "build:in_plane_rotation", exact
+        ),
+        _relation("flip-rotation", "mirror and in-plane turn", "FlipRotation", "build:flip_rotation", exact),
+        _relation("backward", "time reversed", "Backward", "build:backward", exact),
+        _relation(
+            "flip-backward", "mirror, in-plane turn, time reversed", "FlipBackward", "build:flip_backward", exact
+        ),
+        _relation("slow", "the middle of the motion, slower", "Slow", "build:slow_motion", exact),
+        _relation("slow-backward", "slower and reversed", "SlowBackward", "build:slow_backward", exact),
+        _relation(
+            "limb-exchange", "two limbs exchange poses (poses only)", "LimbExchange", "limb_exchange:limb_exchange"
+        ),
+    )
+
+
+@hookimpl
+def sa3dhp_relation_networks() -> tuple[Component, ...]:
+    """Networks that act on embeddings."""
+    offers = (
+        ("residual-mlp", "z + linear + MLP, told about the element", "ResidualMlp", "networks:residual_mlp"),
+        ("fc", "the paper's fully connected 1024-512", "Fc", "networks:fc"),
+        ("through-pose", "decode, move the pose, encode: no training", "ThroughPose", "through_pose:through_pose"),
+    )
+    return tuple(
+        Component("relation_network", i, s, f"sa3dhp_relations.config:{c}", f"sa3dhp_relations.{t}")
+        for i, s, c, t in offers
+    )
+
+
+@hookimpl
+def sa3dhp_relation_scores() -> tuple[Component, ...]:
+    """Latent distances."""
+    offers = (
+        ("latent-distance", "mean distance of anchor and partner", "LatentDistance", "latent_distance"),
+        (
+            "relative-latent-distance",
+            "the same, relative to random pairs",
+            "RelativeLatentDistance",
+            "relative_latent_distance",
+        ),
+    )
+    return tuple(
+        Component("relation_score", i, s, f"sa3dhp_relations.config:{c}", f"sa3dhp_relations.scores:{t}")
+        for i, s, c, t in offers
+    )

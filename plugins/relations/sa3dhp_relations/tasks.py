@@ -1,0 +1,186 @@
+"""How relation networks learn, on unpaired poses and motions alone (METHOD 1.3).
+
+``T_z`` regresses ``E_p(r y)`` from ``E_p(y)``; ``T_v`` regresses ``E_m(E_p(r Y))`` from ``E_m(E_p(Y))``. The priors are
+frozen. Nothing here steps an optimiser.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from sa3dhp_core.protocols.motion_prior import SequenceDraw
+from sa3dhp_core.protocols.pose_prior import PoseDraw, PosePrior
+from sa3dhp_core.protocols.relation import Relation
+from sa3dhp_core.protocols.task import Task, Update
+from sa3dhp_core.types import WHOLE, Shard, Spatial
+
+Draw = PoseDraw | SequenceDraw
+"""Poses where the relation is learned on z, sequences where it is learned on v."""
+
+_START_PAIRS = 4096
+
+
+class EncodeMotion(Protocol):
+    """The part of a motion prior that a relation network needs."""
+
+    def encode(self, z: Tensor) -> Tensor:
+        """``(..., T, D)`` -> ``(..., latent)``."""
+        ...
+
+    def decode(self, v: Tensor) -> Tensor:
+        """``(..., latent)`` -> ``(..., T, D)``."""
+        ...
+
+
+class TrainingKeys(Protocol):
+    """Keys that every trained network's config has."""
+
+    @property
+    def steps(self) -> int: ...  # noqa: D102
+    @property
+    def batch(self) -> int: ...  # noqa: D102
+    @property
+    def learning_rate(self) -> float: ...  # noqa: D102
+    @property
+    def decoded_weight(self) -> float: ...  # noqa: D102
+
+
+class Pairs(NamedTuple):
+    """Embeddings ``(B, width)`` of anchors and partners, conditions ``(B, P)``, partner poses ``(B, [T,] J, 3)``."""
+
+    anchor: Tensor
+    partner: Tensor
+    condition: Tensor
+    poses: Tensor
+
+
+class Sampler(Protocol):
+    """Draws training pairs: ``sampler(count, generator, shard, device) -> Pairs``."""
+
+    def __call__(self, count: int, generator: torch.Generator, shard: Shard, device: torch.device) -> Pairs:
+        """`count` pairs over all ranks; this rank's shard of them."""
+        ...
+
+
+def pose_pairs(relation: Relation, pose_prior: PosePrior, draw: PoseDraw) -> Sampler:
+    """Pairs of z: ``E_p(y)`` and ``E_p(r y)``, a fresh element for each pose."""
+
+    @torch.no_grad()
+    def sample(count: int, generator: torch.Generator, shard: Shard, device: torch.device) -> Pairs:
+        poses = draw(count, generator, shard).to(device)
+        spatial = _share(relation.draw((count,), generator), shard, device)
+        moved = relation.on_poses(poses, spatial)
+        return Pairs(pose_prior.encode(poses), pose_prior.encode(moved), spatial.condition, moved)
+
+    return sample
+
+
+def motion_pairs(
+    relation: Relation, pose_prior: PosePrior, motion_prior: EncodeMotion, draw: SequenceDraw, frames: int
+) -> Sampler:
+    """Pairs of v: anchor and partner frames of one window, the partner moved by one element for the whole clip."""
+    temporal = relation.temporal(frames)
+    anchor_frames, partner_frames = torch.tensor(temporal.anchor), torch.tensor(temporal.partner)
+
+    def embed(poses: Tensor) -> Tensor:
+        return motion_prior.encode(pose_prior.encode(poses))
+
+    @torch.no_grad()
+    def sample(count: int, generator: torch.Generator, shard: Shard, device: torch.device) -> Pairs:
+        window = draw(count, temporal.window, generator, shard).to(device)
+        spatial = _share(relation.draw((count,), generator), shard, device)
+        moved = relation.on_poses(window[:, partner_frames.to(device)], spatial)
+        return Pairs(embed(window[:, anchor_frames.to(device)]), embed(moved), spatial.condition, moved)
+
+    return sample
+
+
+def _share(spatial: Spatial, shard: Shard, device: torch.device) -> Spatial:
+    mine = slice(shard.rank, None, shard.world)
+    return Spatial(spatial.matrix[mine].to(device), spatial.condition[mine].to(device))
+
+
+class RelationTask:
+    """Regression of partners from anchors; implements `sa3dhp_core.protocols.task.Task`.
+
+    The loss is the mean absolute error plus the mean squared error, both in units of the spread of the partners, plus
+    ``decoded_weight`` times the mean joint distance of the decoded prediction to the partner's poses, metres.
+    """
+
+    clip_norm: float | None = 1.0
+    ema: float | None = None
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        config: TrainingKeys,
+        sampler: Sampler,
+        decode: Callable[[Tensor], Tensor],
+        batch: int,
+    ) -> None:
+        self.steps = config.steps
+        self.modules: dict[str, nn.Module] = {"network": network}
+        self._network, self._sampler, self._decode, self._batch = network, sampler, decode, batch
+        self._decoded_weight = config.decoded_weight
+        self._optimizer = optimizer
+        self._scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warm_cosine(step, config.steps))
+
+    def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
+        """One, with warm-up and cosine decay."""
+        return {"network": (self._optimizer, self._scheduler)}
+
+    def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
+        """One update a step; the network is started (if it can be) from the same pairs on every rank."""
+        device = next(self._network.parameters()).device
+        if step == 0 and hasattr(self._network, "start"):
+            pairs = [self._sampler(self._batch, generator, WHOLE, device) for _ in range(_START_PAIRS // self._batch)]
+            anchor, partner, condition = (torch.cat([getattr(p, n) for p in pairs]) for n in Pairs._fields[:3])
+            self._network.start(anchor, condition, partner)
+        yield self._update(self._sampler(self._batch, generator, shard, device))
+
+    def _update(self, pairs: Pairs) -> Update:
+        predicted = self.modules["network"](pairs.anchor, pairs.condition)
+        scale = pairs.partner.std(dim=0).square().mean().sqrt()
+        error = (predicted - pairs.partner) / scale
+        loss = error.abs().mean() + error.square().mean()
+        logs: dict[str, Tensor | float] = {"relative_error": error.detach().square().mean().sqrt()}
+        if self._decoded_weight > 0:
+            decoded = (self._decode(predicted) - pairs.poses).norm(dim=-1).mean()
+            loss = loss + self._decoded_weight * decoded
+            logs["decoded_mm"] = 1000 * decoded.detach()
+        return Update("network", loss, logs)
+
+
+def relation_task(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    config: TrainingKeys,
+    relation: Relation,
+    pose_prior: PosePrior,
+    motion_prior: EncodeMotion | None,
+    draw: Any,
+    frames: int,
+) -> Task:
+    """The regression task of a network: on z without a motion prior (draw: `PoseDraw`), else on v (`SequenceDraw`)."""
+    if motion_prior is None:
+        sampler = pose_pairs(relation, pose_prior, draw)
+        return RelationTask(network, optimizer, config, sampler, pose_prior.decode, config.batch)
+    motion = motion_prior
+
+    def decode(v: Tensor) -> Tensor:
+        return pose_prior.decode(motion.decode(v))
+
+    sampler = motion_pairs(relation, pose_prior, motion, draw, frames)
+    return RelationTask(network, optimizer, config, sampler, decode, max(1, config.batch // 8))
+
+
+def warm_cosine(step: int, steps: int, warm_up: int = 20, floor: float = 0.02) -> float:
+    """Learning-rate factor: linear warm-up, then cosine to `floor`."""
+    rise = min(1.0, (step + 1) / (min(warm_up, steps) + 1))
+    return rise * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, steps)))))
