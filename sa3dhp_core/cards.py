@@ -5,10 +5,12 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sa3dhp_core.errors import RecipeError, nearest
-from sa3dhp_core.types import Skeleton
+
+if TYPE_CHECKING:  # `types` imports torch, and most cards are read where torch has no place
+    from sa3dhp_core.types import Skeleton
 
 
 def registry_folder() -> Path:
@@ -28,13 +30,26 @@ def read_card(kind: str, card_id: str) -> dict[str, Any]:
     path = registry_folder() / kind / f"{card_id}.toml"
     if not path.is_file():
         raise RecipeError(f"no card {card_id!r} among the {kind}", hint=nearest(card_id, card_ids(kind)))
-    with path.open("rb") as file:
-        return tomllib.load(file)
+    return read_toml(path)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file; raises `RecipeError` naming the file where it is missing or damaged."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RecipeError("the file is missing", where=str(path)) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RecipeError(f"not readable as TOML: {error}", where=str(path)) from error
+    except OSError as error:
+        raise RecipeError(f"not readable: {error.strerror}", where=str(path)) from error
 
 
 @cache
 def skeleton(card_id: str = "h36m-17") -> Skeleton:
     """A skeleton by its card's id."""
+    from sa3dhp_core.types import Skeleton
+
     card = read_card("skeletons", card_id)
     return Skeleton(
         id=card["id"],

@@ -1,0 +1,50 @@
+"""How a recipe is computed: the keys of ``[engine]`` and ``[evaluation]``. Imports no torch and runs nothing."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+from attrs import validators
+
+PRECISIONS = Literal["32-true", "16-mixed", "bf16-mixed", "bf16-true", "16-true", "64-true"]
+
+
+@attrs.frozen
+class EngineConfig:
+    """Keys of ``[engine]``."""
+
+    device: str = attrs.field(
+        default="auto", metadata={"help": "`auto`, or an accelerator of Lightning Fabric: `cpu`, `cuda`, `mps`"}
+    )
+    devices: int = attrs.field(
+        default=1, validator=validators.ge(1), metadata={"help": "processes on this machine, one a device"}
+    )
+    nodes: int = attrs.field(default=1, validator=validators.ge(1), metadata={"help": "number of machines"})
+    strategy: str = attrs.field(default="auto", metadata={"help": "`auto`, `ddp`, `fsdp`, … of Lightning Fabric"})
+    precision: PRECISIONS = attrs.field(default="32-true", metadata={"help": "numbers to compute with"})
+    threads: int | None = attrs.field(
+        default=None,
+        validator=validators.optional(validators.ge(1)),
+        metadata={"help": "CPU threads of a process; PyTorch's choice if absent"},
+    )
+    checkpoint_every: int = attrs.field(
+        default=100, validator=validators.ge(1), metadata={"help": "steps between two checkpoints"}
+    )
+    log_every: int = attrs.field(
+        default=10, validator=validators.ge(1), metadata={"help": "steps between two lines of metrics"}
+    )
+    matmul_precision: Literal["highest", "high", "medium"] = attrs.field(
+        default="highest", metadata={"help": "precision of float32 matrix products on CUDA"}
+    )
+
+
+@attrs.frozen
+class EvaluationConfig:
+    """Keys of ``[evaluation]``."""
+
+    protocols: tuple[str, ...] = attrs.field(
+        default=("mpjpe-root", "pa-mpjpe"),
+        validator=validators.min_len(1),
+        metadata={"help": "ids of protocol cards; the first chooses between checkpoints"},
+    )
