@@ -7,11 +7,12 @@ Component targets: ``target(config, skeleton=Skeleton) -> Relation`` (noun `rela
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from sa3dhp_core.protocols.task import Task
 from sa3dhp_core.types import Spatial, Temporal
 
 
@@ -52,6 +53,13 @@ class RelationNetwork(Protocol):
 
     def __call__(self, embedding: Tensor, condition: Tensor) -> Tensor:
         """``(..., width)``, ``(..., P)`` -> ``(..., width)``."""
+        ...
+
+    def task(self, relation: Relation, pose_prior: Any, motion_prior: Any, draw: Any, frames: int) -> Task:
+        """How it is trained: on z from a `PoseDraw` where `motion_prior` is None, else on v from a `SequenceDraw`.
+
+        A network that needs no training returns a task of no steps.
+        """
         ...
 
 

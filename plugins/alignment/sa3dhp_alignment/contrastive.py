@@ -26,7 +26,7 @@ class InfoNce(nn.Module):
         self.window = parts.frames
         frames = None if self._motion else tuple(range(0, parts.frames, config.stride))
         self.views = tuple(View(photometric=f"{config.photometric}:{draw}", frames=frames) for draw in (0, 1))
-        self._motion_prior = parts.motion_prior
+        self._parts = parts  # frozen priors stay outside this module's own state
         width = parts.motion_latent if self._motion else parts.feature
         layers: list[nn.Module] = []
         for outputs in config.widths:
@@ -40,7 +40,7 @@ class InfoNce(nn.Module):
         for view in self.views:
             encoded = given.views[view]
             if self._motion:
-                items = self._motion_prior.encode(encoded.z)
+                items = self._parts.motion_prior.encode(encoded.z)
                 clips = torch.arange(len(items), device=items.device)
             else:
                 items = encoded.feature.flatten(0, 1)

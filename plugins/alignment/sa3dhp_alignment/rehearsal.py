@@ -19,9 +19,9 @@ class Rehearsal(nn.Module):
 
     def __init__(self, config: RehearsalConfig, *, parts: LossParts) -> None:
         super().__init__()
-        self.weight, self.name, self._prior = config.weight, config.name, parts.pose_prior
+        self.weight, self.name, self._parts = config.weight, config.name, parts
 
     def forward(self, given: LossInput) -> Tensor:
         """The scalar loss."""
         assert given.source is not None and given.source_poses is not None
-        return (self._prior.decode(given.source.z) - given.source_poses).abs().mean() / POSE_SCALE_M
+        return (self._parts.pose_prior.decode(given.source.z) - given.source_poses).abs().mean() / POSE_SCALE_M

@@ -1,0 +1,178 @@
+"""Adaptation to unlabelled clips: all losses of a step from one planned set of encodings, or the published schedule."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sa3dhp_core.atomic import generator_for
+from sa3dhp_core.engine.views import Drawn, Orbit, ViewPlan
+from sa3dhp_core.errors import RecipeError, nearest
+from sa3dhp_core.protocols.alignment import LossInput
+from sa3dhp_core.protocols.data import Clips
+from sa3dhp_core.protocols.task import Update
+from sa3dhp_core.types import WHOLE, ClipBatch, Encoding, Shard, Spatial
+from sa3dhp_self_adaptation.config import Adaptation
+from sa3dhp_self_adaptation.photometric import Kinds
+from sa3dhp_self_adaptation.supervised import ImageDraw, cosine
+
+
+class AdaptationTask:
+    """`Task`: adapt an encoder with alignment losses.
+
+    Args:
+        encoder: starts from source training.
+        losses: `AlignmentLoss` modules.
+        relations: by name, for spatial draws.
+        clips: unlabelled target clips.
+        prior_draw: ``(count, generator, shard) -> (N, J, 3)`` unpaired camera-frame poses.
+        source_draw: labelled source images; used if a loss needs them.
+        config: schedule and sizes.
+        gather: concatenates a rank's ``(b, ...)`` to the global batch, with gradient.
+    """
+
+    sharded = ("encoder",)
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        losses: Sequence[Any],
+        relations: Mapping[str, Any],
+        clips: Clips,
+        prior_draw: Callable[[int, torch.Generator, Shard], Tensor],
+        source_draw: ImageDraw | None,
+        config: Adaptation,
+        gather: Callable[[Tensor], Tensor],
+    ) -> None:
+        self.steps, self.clip_norm, self.ema = config.steps, config.clip_norm, config.ema
+        self._config, self._losses, self._gather = config, tuple(losses), gather
+        self._clips, self._prior_draw, self._source_draw = clips, prior_draw, source_draw
+        self.modules: dict[str, nn.Module] = {"encoder": encoder, "losses": nn.ModuleList(losses)}
+        kinds: Any = Kinds()
+        groups = [self._losses] if config.schedule == "joint" else [(loss,) for loss in self._losses]
+        self._groups = [(group, ViewPlan([(g.views, g.window) for g in group], relations, kinds)) for group in groups]
+        if any(orbit.by == "teacher" for _, plan in self._groups for orbit in plan.orbits):
+            self.modules["teacher"] = copy.deepcopy(encoder).requires_grad_(False)
+        freeze_all_but(encoder, config.train_only)
+        encoder.eval()
+
+    def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
+        """One Adam for all losses, or one for each."""
+        config = self._config
+
+        def make(losses: Sequence[nn.Module]) -> tuple[torch.optim.Optimizer, Any]:
+            trained = [p for p in self.modules["encoder"].parameters() if p.requires_grad]
+            trained += [p for loss in losses for p in loss.parameters() if p.requires_grad]
+            optimizer = torch.optim.Adam(trained, lr=config.learning_rate)
+            steps = max(1, config.steps // len(self._groups))
+            factor = lambda step: cosine(step, steps, config.warm_up, config.floor)  # noqa: E731
+            return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+
+        return {self._name(group): make(group) for group, _ in self._groups}
+
+    def _name(self, group: Sequence[Any]) -> str:
+        return "total" if len(self._groups) == 1 else str(group[0].name)
+
+    def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
+        """One update a step: of all losses, or of the one whose turn it is."""
+        group, plan = self._groups[step % len(self._groups)]
+        device = next(self.modules["encoder"].parameters()).device
+        seed = generator.initial_seed()
+        prior = self._prior_draw(self._config.prior, generator_for(seed, "prior"), WHOLE).to(device)
+        count = self._config.clips
+        drawn: tuple[Drawn, ...] = ()
+        if plan.orbits:
+            clips = self._clips.draw(count, plan.window, generator_for(seed, "clips"), shard)
+            clips = ClipBatch(clips.images.to(device), clips.intrinsics.to(device), clips.clips)
+            drawn = plan.draw(clips, count, seed, shard)
+        source_images = source_poses = None
+        if any(loss.needs_source for loss in group):
+            assert self._source_draw is not None
+            found = self._source_draw(self._config.source, generator_for(seed, "source"), shard)
+            source_images, source_poses = found[0].to(device), self._gather(found[1].to(device))
+        encoded, source = self._encode(drawn, source_images)
+        handed = plan.hand_out(encoded)
+        total = prior.new_zeros(())
+        logs: dict[str, Tensor | float] = {}
+        for number, loss in enumerate(group):
+            given = LossInput(
+                handed[number],
+                prior,
+                source,
+                source_poses,
+                generator_for(seed, "loss", loss.name),
+                step,
+                self.steps,
+            )
+            value = loss(given)
+            logs[loss.name] = value.detach()
+            total = total + loss.weight * value
+        yield Update(self._name(group), total, logs)
+        self._follow()
+
+    def _encode(
+        self, drawn: Sequence[Drawn], source_images: Tensor | None
+    ) -> tuple[dict[Orbit, tuple[Encoding, Spatial | None]], Encoding | None]:
+        """One forward pass with gradient, one without, one of the teacher."""
+        encoded: dict[Orbit, tuple[Encoding, Spatial | None]] = {}
+        source: Encoding | None = None
+        for by in ("stopped", "teacher", "student"):
+            mine = [d for d in drawn if d.orbit.by == by]
+            images = [d.images.flatten(0, 1) for d in mine]
+            if by == "student" and source_images is not None:
+                images.append(source_images)
+            if not images:
+                continue
+            module = self.modules["teacher" if by == "teacher" else "encoder"]
+            with torch.set_grad_enabled(by == "student"):
+                out = module(torch.cat(images))
+            sizes = [len(i) for i in images]
+            pieces = list(zip(out.z.split(sizes), out.feature.split(sizes), strict=True))
+            if len(pieces) > len(mine):
+                source = Encoding(*(self._gather(part) for part in pieces.pop()))
+            for one, (z, feature) in zip(mine, pieces, strict=True):
+                shape = one.images.shape[:2]
+                encoding = Encoding(self._gather(z.unflatten(0, shape)), self._gather(feature.unflatten(0, shape)))
+                spatial = one.spatial
+                if spatial is not None:
+                    spatial = Spatial(self._gather(spatial.matrix), self._gather(spatial.condition))
+                encoded[one.orbit] = (encoding, spatial)
+        return encoded, source
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Move the teacher towards the student."""
+        if "teacher" not in self.modules:
+            return
+        student = self.modules["encoder"].state_dict()
+        for key, value in self.modules["teacher"].state_dict().items():
+            if value.is_floating_point():
+                value.lerp_(student[key].to(value), 1.0 - self._config.teacher)
+            else:
+                value.copy_(student[key])
+
+
+def freeze_all_but(encoder: nn.Module, names: Sequence[str]) -> None:
+    """Let only the named blocks learn; all if `names` is empty.
+
+    Raises:
+        RecipeError: the encoder has no block of that name.
+    """
+    if not names:
+        return
+    blocks: Mapping[str, nn.Module] = encoder.blocks  # type: ignore[assignment]
+    encoder.requires_grad_(False)
+    for name in names:
+        if name not in blocks:
+            raise RecipeError(
+                "the encoder has no such block",
+                where="adaptation.train_only",
+                found=name,
+                expected=f"one of {sorted(blocks)}",
+                hint=nearest(name, blocks),
+            )
+        blocks[name].requires_grad_(True)

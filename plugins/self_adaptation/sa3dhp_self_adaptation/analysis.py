@@ -1,0 +1,61 @@
+"""What the report shows beside the table: latent distances, per-joint errors, sample crops with poses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from sa3dhp_core.atomic import read_json, read_tensors, write_atomic, write_json
+from sa3dhp_core.errors import DataError
+from sa3dhp_core.protocols.method import StageContext
+
+if TYPE_CHECKING:
+    from sa3dhp_self_adaptation.method import SelfAdaptation
+
+
+def analyse(method: SelfAdaptation, context: StageContext) -> None:
+    """Write the run's ``analysis`` folder from the rows' predictions."""
+    from sa3dhp_self_adaptation.method import row_stage
+
+    if not context.engine.fabric.is_global_zero:
+        return
+    folder = context.run / "analysis"  # type: ignore[attr-defined]
+    write_json(folder / "latent_distance.json", read_json(context.of("latent") / "latent_distance.json"))
+    try:
+        data = method.data["target"].labelled(context.of("data-target"), "test")
+    except DataError:
+        return
+    batches = list(data.batches(1024))
+    truth = torch.cat([batch.poses for batch in batches])
+    predictions = {
+        row.name: read_tensors(context.of(row_stage(row.name)) / "predictions-test.safetensors")["poses"]
+        for row in method.rows
+    }
+    joints = list(method.space.skeleton.joints)
+    write_json(
+        folder / "per_joint.json",
+        {
+            name: {"joints": joints, "mpjpe_mm": (1000 * (poses - truth).norm(dim=-1).mean(dim=0)).tolist()}
+            for name, poses in predictions.items()
+        },
+    )
+    count = method.config.samples
+    if count == 0:
+        return
+    index = torch.linspace(0, len(truth) - 1, count).long()
+    images = torch.cat([batch.images for batch in batches])[index]
+    arrays = {
+        "images": (255 * images).round().to(torch.uint8).permute(0, 2, 3, 1).numpy(),
+        "truth": truth[index].numpy(),
+        "joints": np.array(joints),
+        "parents": np.array(method.space.skeleton.parent_indices),
+        **{f"pred/{name}": poses[index].numpy() for name, poses in predictions.items()},
+    }
+
+    def write(path):  # type: ignore[no-untyped-def]
+        with path.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+
+    write_atomic(folder / "samples.npz", write)

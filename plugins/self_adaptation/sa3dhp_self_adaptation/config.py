@@ -1,0 +1,120 @@
+"""Recipe keys of the method: ``[settings]`` and ``[[rows]]``. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+from attrs.validators import ge, gt, in_, le
+
+
+def _help(text: str) -> dict[str, str]:
+    return {"help": text}
+
+
+@attrs.frozen
+class Viewpoints:
+    """How unpaired poses, which know only gravity, are brought into cameras."""
+
+    elevation: tuple[float, float] = attrs.field(default=(-5.0, 45.0), metadata=_help("camera elevation, degrees"))
+    roll: float = attrs.field(default=5.0, validator=ge(0.0), metadata=_help("upright poses: roll within +-, degrees"))
+    prior_roll: float = attrs.field(
+        default=80.0, validator=ge(0.0), metadata=_help("poses that train the priors: roll within +-, degrees")
+    )
+    tilt: float = attrs.field(
+        default=0.0, validator=ge(0.0), metadata=_help("turn whole bodies by a random rotation within +-, degrees")
+    )
+
+
+@attrs.frozen
+class Augmentation:
+    """What happens to labelled images before they are learned from."""
+
+    photometric: str = attrs.field(default="weak", metadata=_help("kind of photometric jitter: none, weak, strong"))
+    rotation: float = attrs.field(
+        default=0.0, validator=ge(0.0), metadata=_help("in-plane rotation within +-, degrees")
+    )
+    mirror: bool = attrs.field(default=True, metadata=_help("mirror with probability one half"))
+
+
+@attrs.frozen
+class SourceTraining:
+    """Supervised training of an encoder through the frozen pose decoder."""
+
+    steps: int = attrs.field(default=1200, validator=ge(1), metadata=_help("training steps"))
+    batch: int = attrs.field(default=64, validator=ge(1), metadata=_help("images a step"))
+    learning_rate: float = attrs.field(default=2e-3, validator=gt(0.0), metadata=_help("peak; AdamW, cosine"))
+    ema: float = attrs.field(default=0.99, validator=[ge(0.0), le(1.0)], metadata=_help("decay of averaged weights"))
+
+
+@attrs.frozen
+class Adaptation:
+    """How target clips are learned from."""
+
+    steps: int = attrs.field(default=300, validator=ge(1), metadata=_help("training steps"))
+    clips: int = attrs.field(default=3, validator=ge(1), metadata=_help("target windows a step"))
+    source: int = attrs.field(default=64, validator=ge(1), metadata=_help("labelled source images a step, if needed"))
+    prior: int = attrs.field(default=540, validator=ge(1), metadata=_help("unpaired poses a step"))
+    learning_rate: float = attrs.field(default=5e-4, validator=gt(0.0), metadata=_help("peak"))
+    warm_up: int = attrs.field(default=20, validator=ge(0), metadata=_help("steps of linear warm-up"))
+    floor: float = attrs.field(default=0.1, validator=[ge(0.0), le(1.0)], metadata=_help("final learning-rate factor"))
+    clip_norm: float = attrs.field(default=1.0, validator=gt(0.0), metadata=_help("gradient norm to clip to"))
+    ema: float = attrs.field(default=0.98, validator=[ge(0.0), le(1.0)], metadata=_help("decay of averaged weights"))
+    teacher: float = attrs.field(
+        default=0.99, validator=[ge(0.0), le(1.0)], metadata=_help("decay of the teacher that losses may ask for")
+    )
+    schedule: Literal["joint", "alternating"] = attrs.field(
+        default="joint",
+        validator=in_(("joint", "alternating")),
+        metadata=_help("one planned update for all losses, or (as published) one loss and one Adam at a time"),
+    )
+    train_only: tuple[str, ...] = attrs.field(
+        default=(), metadata=_help("encoder blocks to train (published: res3 and the heads); all if empty")
+    )
+    restandardise: bool = attrs.field(
+        default=False, metadata=_help("begin from normalisation statistics re-estimated on target clips")
+    )
+
+
+@attrs.frozen
+class Settings:
+    """The method's own keys."""
+
+    frames: int = attrs.field(default=30, validator=ge(2), metadata=_help("length T of a motion sequence"))
+    viewpoints: Viewpoints = attrs.field(factory=Viewpoints, metadata=_help("cameras for unpaired poses"))
+    source: SourceTraining = attrs.field(factory=SourceTraining, metadata=_help("training of source encoders"))
+    adaptation: Adaptation = attrs.field(factory=Adaptation, metadata=_help("adaptation, unless a row says otherwise"))
+    weak: Augmentation = attrs.field(
+        factory=lambda: Augmentation("weak", 0.0, True), metadata=_help("augmentation of plain source training")
+    )
+    strong: Augmentation = attrs.field(
+        factory=lambda: Augmentation("strong", 63.0, True), metadata=_help("augmentation of the strong-source control")
+    )
+    rehearsal: Augmentation = attrs.field(
+        factory=lambda: Augmentation("weak", 63.0, True), metadata=_help("augmentation of rehearsed source images")
+    )
+    samples: int = attrs.field(default=8, validator=ge(0), metadata=_help("crops shown in the report"))
+
+
+@attrs.frozen
+class Row:
+    """One row of the table."""
+
+    name: str = attrs.field(metadata=_help("as printed"))
+    kind: Literal["constant", "source", "statistics", "oracle", "adapt"] = attrs.field(
+        validator=in_(("constant", "source", "statistics", "oracle", "adapt")),
+        metadata=_help(
+            "constant pose; source training; re-estimated statistics; training on target labels; adaptation by losses"
+        ),
+    )
+    start: str = attrs.field(default="", metadata=_help("row whose encoder this one begins from"))
+    augmentation: Literal["weak", "strong", "rehearsal"] = attrs.field(
+        default="weak", validator=in_(("weak", "strong", "rehearsal")), metadata=_help("of labelled images")
+    )
+    losses: tuple[str, ...] = attrs.field(default=(), metadata=_help("names of the losses of an adaptation"))
+    weights: dict[str, float] = attrs.field(factory=dict, metadata=_help("other weights of losses, by name"))
+    adaptation: Adaptation | None = attrs.field(default=None, metadata=_help("other settings of this adaptation"))
+    mirror_average: bool = attrs.field(
+        default=False, metadata=_help("evaluate the mean over the crop and its mirror image")
+    )
+    headline: bool = attrs.field(default=False, metadata=_help("the row that the report puts first"))

@@ -1,0 +1,199 @@
+"""The method as a graph of stages: data, latent space, one stage a row of the table, analysis."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+
+from sa3dhp_core.cards import skeleton as skeleton_card
+from sa3dhp_core.errors import RecipeError, nearest
+from sa3dhp_core.host import Host
+from sa3dhp_core.protocols.method import Stage, StageContext
+from sa3dhp_core.recipe import Recipe
+from sa3dhp_core.structuring import structure
+from sa3dhp_self_adaptation import analysis, latent_stages, row_stages
+from sa3dhp_self_adaptation.config import Row, Settings
+from sa3dhp_self_adaptation.space import LatentSpace
+
+
+class SelfAdaptation:
+    """`Method` of METHOD.md section 1.
+
+    Args:
+        config: ``[settings]``.
+        recipe: data sets, components, losses and rows.
+        host: finds components.
+
+    Raises:
+        RecipeError: a row names an unknown row or loss, or two rows have the same name.
+    """
+
+    def __init__(self, config: Settings, *, recipe: Recipe, host: Host) -> None:
+        self.config, self.recipe, self.host = config, recipe, host
+        self.rows = tuple(
+            structure(Row, table, f"rows[{number}]", recipe.source) for number, table in enumerate(recipe.rows)
+        )
+        self.space = LatentSpace(recipe, host, skeleton_card(), config.frames)
+        self._check_rows()
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        """The data sets by role.
+
+        Raises:
+            RecipeError: a role is missing.
+        """
+        found = {}
+        for role, noun in (("source", "image_data"), ("target", "image_data"), ("poses", "pose_data")):
+            if role not in self.recipe.data:
+                raise RecipeError("the recipe names no such data", where="data", expected=f"a table [data.{role}]")
+            found[role] = self.host.build(noun, self.recipe.data[role], f"data.{role}")
+        return found
+
+    def loss_table(self, name: str) -> Mapping[str, Any]:
+        """The ``[[losses]]`` table that a row calls `name`."""
+        return self._loss_tables[name]
+
+    @cached_property
+    def _loss_tables(self) -> dict[str, Mapping[str, Any]]:
+        return {loss_name(table): table for table in self.recipe.losses}
+
+    def stages(self) -> tuple[Stage, ...]:
+        """All stages."""
+        recipe, plain = self.recipe, attrs.asdict(self.config)
+        viewpoints, frames = plain["viewpoints"], plain["frames"]
+        stages = [Stage(f"data-{role}", {"data": recipe.data[role]}, (), self._preparation(role)) for role in self.data]
+        prior_key = {"prior": recipe.pose_prior, "viewpoints": viewpoints}
+        stages.append(
+            Stage("pose_prior", prior_key, ("data-poses",), lambda c: latent_stages.train_pose_prior(self, c))
+        )
+        latent = ["data-poses", "pose_prior"]
+        if recipe.motion_prior:
+            key = {"prior": recipe.motion_prior, "frames": frames, "viewpoints": viewpoints}
+            run = lambda c: latent_stages.train_motion_prior(self, c)  # noqa: E731
+            stages.append(Stage("motion_prior", key, tuple(latent), run))
+            latent.append("motion_prior")
+        tables = {name: table for name, table in zip(self.space.relations, recipe.relations, strict=True)}
+        networks = []
+        for name in self.trained_networks():
+            key = {"relation": tables[name], "network": recipe.relation_network, "frames": frames}
+            stages.append(Stage(network_stage(name), key, tuple(latent), self._network_training(name)))
+            networks.append(network_stage(name))
+        key = {"relations": list(recipe.relations), "frames": frames, "viewpoints": viewpoints}
+        run = lambda c: latent_stages.measure_latent(self, c)  # noqa: E731
+        stages.append(Stage("latent", key, (*latent, *networks), run))
+        known = (*latent, *networks, "latent", "data-source", "data-target")
+        for row in self.rows:
+            needs = (*known, *((row_stage(row.start),) if row.start else ()))
+            stages.append(Stage(row_stage(row.name), self._row_key(row, plain), needs, self._row(row)))
+        rows = tuple(row_stage(row.name) for row in self.rows)
+        key = {"samples": plain["samples"]}
+        stages.append(Stage("analysis", key, (*rows, "latent", "data-target"), lambda c: analysis.analyse(self, c)))
+        return tuple(stages)
+
+    def evaluate(self, folders: Mapping[str, Path], engine: Any, data: str, protocol: str) -> list[dict[str, object]]:
+        """Score every row's encoder on another data set: a role of the recipe with a split, or a folder of footage."""
+        return row_stages.evaluate_elsewhere(self, folders, engine, data, protocol)
+
+    def trained_networks(self) -> tuple[str, ...]:
+        """Names of relations whose learned network some row's loss uses."""
+        wanted: list[str] = []
+        for row in self.rows:
+            for name in row.losses:
+                table = self.loss_table(name)
+                relation = table.get("relation", "")
+                if table["use"] == "relation" and table.get("answer", "network") == "network":
+                    if relation in self.space.relations and relation not in wanted:
+                        wanted.append(relation)
+        return tuple(wanted)
+
+    def _row_key(self, row: Row, plain: Mapping[str, Any]) -> dict[str, Any]:
+        key: dict[str, Any] = {"row": attrs.asdict(row), "encoder": self.recipe.encoder}
+        key["protocols"] = list(self.recipe.evaluation.protocols)
+        if row.kind in ("source", "oracle"):
+            key |= {"source": plain["source"], "augmentation": plain[row.augmentation]}
+        if row.kind in ("adapt", "oracle"):
+            key["adaptation"] = attrs.asdict(row.adaptation or self.config.adaptation)
+        if row.kind == "adapt":
+            key["losses"] = [dict(self.loss_table(name)) for name in row.losses]
+            key["rehearsal"] = plain["rehearsal"]
+        return key
+
+    def _check_rows(self) -> None:
+        names = [row.name for row in self.rows]
+        losses = self._loss_tables
+        for number, row in enumerate(self.rows):
+            where = f"{self.recipe.source}: rows[{number}]"
+            if names.index(row.name) != number:
+                raise RecipeError("two rows have the same name", where=where, found=row.name)
+            if row.kind in ("statistics", "oracle", "adapt") and not row.start:
+                raise RecipeError(f"a row of kind {row.kind!r} needs an encoder to begin from", where=f"{where}.start")
+            if row.start and row.start not in names[:number]:
+                raise RecipeError(
+                    "no earlier row has this name",
+                    where=f"{where}.start",
+                    found=row.start,
+                    hint=nearest(row.start, names[:number]),
+                )
+            for name in (*row.losses, *row.weights):
+                if name not in losses:
+                    raise RecipeError(
+                        "no loss of the recipe has this name", where=where, found=name, hint=nearest(name, losses)
+                    )
+
+    def _preparation(self, role: str) -> Any:
+        def prepare(context: StageContext) -> None:
+            if context.engine.fabric.is_global_zero:
+                self.data[role].prepare(context.folder)
+            context.engine.fabric.barrier()
+
+        return prepare
+
+    def _network_training(self, name: str) -> Any:
+        return lambda context: latent_stages.train_network(self, name, context)
+
+    def _row(self, row: Row) -> Any:
+        return lambda context: row_stages.run_row(self, row, context)
+
+
+def loss_name(table: Mapping[str, Any]) -> str:
+    """What rows call a loss: its name, or one made from what it is."""
+    if table.get("name"):
+        return str(table["name"])
+    if table["use"] == "relation":
+        return f"relation:{table.get('relation', '')}"
+    if table["use"] == "info-nce":
+        return "hcr" if table.get("level") == "motion" else "lcr"
+    return str(table["use"])
+
+
+def row_stage(name: str) -> str:
+    """Stage of a row, as a folder name."""
+    return "row-" + slug(name)
+
+
+def network_stage(relation: str) -> str:
+    """Stage of a relation's network, as a folder name."""
+    return "relation-" + slug(relation)
+
+
+def slug(name: str) -> str:
+    """Letters, digits and hyphens of a name, made unique by what was dropped."""
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    if plain == name:
+        return plain
+    import hashlib
+
+    return f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:4]}"
+
+
+def device_of(context: StageContext) -> torch.device:
+    """Where the stage computes."""
+    device: torch.device = context.engine.device
+    return device

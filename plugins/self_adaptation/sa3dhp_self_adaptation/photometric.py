@@ -1,0 +1,136 @@
+"""Photometric jitter, batched: it changes no pose. Random numbers come from the given CPU generator alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from sa3dhp_core.errors import RecipeError, nearest
+
+_LUMA = (0.299, 0.587, 0.114)
+
+
+def _uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator, like: Tensor) -> Tensor:
+    return (low + (high - low) * torch.rand(shape, generator=generator)).to(like)
+
+
+def _applied(count: int, probability: float, generator: torch.Generator, like: Tensor) -> Tensor:
+    return (torch.rand((count, 1, 1, 1), generator=generator) < probability).to(like)
+
+
+def colour(images: Tensor, generator: torch.Generator, strength: float, probability: float) -> Tensor:
+    """Hue, saturation, contrast and brightness of ``(N, 3, H, W)``, each with its own probability.
+
+    Hue is a rotation about the grey axis of RGB; all four together are one affine map of the colour vector.
+    """
+    count = len(images)
+
+    def draw(low: float, high: float, neutral: float) -> Tensor:
+        value = _uniform((count, 1, 1, 1), low, high, generator, images)
+        return torch.lerp(torch.full_like(value, neutral), value, _applied(count, probability, generator, images))
+
+    angle = draw(-1.2 * strength, 1.2 * strength, 0.0).view(count)
+    saturation = draw(max(0.0, 1 - strength), 1 + strength, 1.0).view(count, 1, 1)
+    contrast = draw(1 - 0.6 * strength, 1 + 0.8 * strength, 1.0)
+    brightness = draw(-0.3 * strength, 0.3 * strength, 0.0)
+    cos, sin = angle.cos().view(count, 1, 1), angle.sin().view(count, 1, 1)
+    eye = torch.eye(3).to(images)
+    axis = torch.full((3, 3), 1 / 3).to(images)
+    cross = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]).to(images) / 3**0.5
+    hue = cos * eye + (1 - cos) * axis + sin * cross
+    luma = torch.tensor(_LUMA).to(images).expand(3, 3)
+    matrix = (saturation * eye + (1 - saturation) * luma) @ hue
+    mixed = torch.einsum("nij,njhw->nihw", matrix, images)
+    mean = mixed.mean(dim=(1, 2, 3), keepdim=True)
+    return ((mixed - mean) * contrast + mean + brightness).clamp(0.0, 1.0)
+
+
+def noise(images: Tensor, generator: torch.Generator, sigma: float, probability: float) -> Tensor:
+    """White noise of a random strength up to `sigma`."""
+    count = len(images)
+    level = _uniform((count, 1, 1, 1), 0.0, sigma, generator, images) * _applied(count, probability, generator, images)
+    white = torch.randn(images.shape, generator=generator).to(images)
+    return (images + level * white).clamp_(0.0, 1.0)
+
+
+def blur(images: Tensor, generator: torch.Generator, probability: float) -> Tensor:
+    """A 3x3 binomial blur of some of the images."""
+    kernel = torch.tensor([1.0, 2.0, 1.0]).to(images)
+    kernel = (kernel[:, None] * kernel / 16).expand(3, 1, 3, 3)
+    soft = functional.conv2d(functional.pad(images, (1, 1, 1, 1), mode="replicate"), kernel, groups=3)
+    return torch.lerp(images, soft, _applied(len(images), probability, generator, images))
+
+
+def shade(images: Tensor, generator: torch.Generator, strength: float, probability: float) -> Tensor:
+    """Multiply by a smooth random field of colour: uneven light."""
+    count, _, height, width = images.shape
+    field = _uniform((count, 3, 4, 4), -strength, strength, generator, images)
+    grey = field.mean(dim=1, keepdim=True)
+    field = functional.interpolate(0.5 * (field + grey), (height, width), mode="bicubic", align_corners=False)
+    return (images * (field * _applied(count, probability, generator, images)).exp()).clamp(0.0, 1.0)
+
+
+def patches(images: Tensor, generator: torch.Generator, number: int, largest: float, probability: float) -> Tensor:
+    """Paste soft-edged rectangles of random colour and direction: things that are no person."""
+    count, _, height, width = images.shape
+    y = torch.linspace(-1, 1, height).to(images)[:, None]
+    x = torch.linspace(-1, 1, width).to(images)
+    for _ in range(number):
+        centre = _uniform((count, 2, 1, 1), -1.0, 1.0, generator, images)
+        half = _uniform((count, 2, 1, 1), 0.03, largest, generator, images)
+        angle = _uniform((count, 1, 1), 0.0, 3.1416, generator, images)
+        ink = _uniform((count, 3, 1, 1), 0.0, 1.0, generator, images)
+        dx, dy = x - centre[:, 0], y - centre[:, 1]
+        u, v = dx * angle.cos() + dy * angle.sin(), dy * angle.cos() - dx * angle.sin()
+        edge = torch.minimum(half[:, 0] - u.abs(), half[:, 1] - v.abs())
+        cover = (edge * (height / 2) + 0.5).clamp(0, 1)[:, None]
+        images = torch.lerp(images, ink.expand_as(images), cover * _applied(count, probability, generator, images))
+    return images
+
+
+def none(images: Tensor, generator: torch.Generator) -> Tensor:
+    """No jitter."""
+    return images
+
+
+def weak(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Hue, saturation, value, each with probability 1/3 (METHOD 1.2)."""
+    return colour(images, generator, 0.35, 1 / 3)
+
+
+def strong(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Everything that changes pixels and no pose: colour, uneven light, blur, noise, pasted patches."""
+    images = patches(images, generator, 3, 0.35, 0.5)
+    images = shade(colour(images, generator, 0.9, 0.8), generator, 0.6, 0.7)
+    return noise(blur(images, generator, 0.3), generator, 0.08, 0.6)
+
+
+KINDS = {"none": none, "weak": weak, "strong": strong}
+
+
+class Kinds(Mapping[str, object]):
+    """Transforms by draw name ``kind`` or ``kind:draw``: two draws of one kind are jittered independently."""
+
+    def __getitem__(self, name: str) -> object:
+        return kind_of(name)
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        return iter(KINDS)
+
+    def __len__(self) -> int:
+        return len(KINDS)
+
+
+def kind_of(name: str):  # type: ignore[no-untyped-def]
+    """The transform of a draw's name.
+
+    Raises:
+        RecipeError: there is no such kind.
+    """
+    kind = name.partition(":")[0]
+    if kind not in KINDS:
+        raise RecipeError("no such photometric jitter", found=kind, hint=nearest(kind, KINDS))
+    return KINDS[kind]

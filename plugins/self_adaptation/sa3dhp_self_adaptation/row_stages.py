@@ -1,0 +1,221 @@
+"""One stage a row of the table: train or adapt an encoder, then score it. Only scoring reads target labels, but for
+the oracle, which is there to show what labels would have given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from sa3dhp_core.atomic import read_json, write_tensors
+from sa3dhp_core.engine.checkpoint import load_weights, save_weights
+from sa3dhp_core.errors import DataError, RecipeError, nearest
+from sa3dhp_core.protocols.method import StageContext
+from sa3dhp_core.runner import write_records
+from sa3dhp_core.types import Shard
+from sa3dhp_self_adaptation.adapting import AdaptationTask
+from sa3dhp_self_adaptation.config import Adaptation, Augmentation, Row
+from sa3dhp_self_adaptation.latent_stages import load_networks, pose_views
+from sa3dhp_self_adaptation.scoring import (
+    BATCH,
+    Predictor,
+    constant_predictor,
+    encoder_predictor,
+    inside_outside,
+    predict_all,
+    score,
+)
+from sa3dhp_self_adaptation.supervised import ImageDraw, SupervisedTask, restandardise
+from sa3dhp_self_adaptation.views import labelled_draw
+
+if TYPE_CHECKING:
+    from sa3dhp_self_adaptation.method import SelfAdaptation
+
+STATISTICS_BATCHES = 40
+
+
+def run_row(method: SelfAdaptation, row: Row, context: StageContext) -> None:
+    """Make the row's predictor and score it on target validation, target test and source test."""
+    prior = method.space.load_pose_prior(context.of("pose_prior"), context.engine.device)
+    if row.kind == "constant":
+        pose = torch.cat([b.poses for b in _labelled(method, context, "source", "train").batches(1024)]).mean(dim=0)
+        write_tensors(context.folder / "constant.safetensors", {"pose": pose})
+        predict = constant_predictor(pose)
+    else:
+        encoder = _encoder(method, row, context)
+        encoder = encoder.to(context.engine.device).eval()
+        predict = encoder_predictor(encoder, prior, context.engine.device, row.mirror_average)
+    if context.engine.fabric.is_global_zero:
+        _score(method, row, context, predict)
+
+
+def _encoder(method: SelfAdaptation, row: Row, context: StageContext) -> nn.Module:
+    encoder = method.space.encoder()
+    if row.start:
+        from sa3dhp_self_adaptation.method import row_stage
+
+        load_weights(context.of(row_stage(row.start)), {"encoder": encoder})
+    device = context.engine.device
+    if row.kind == "statistics":
+        _restandardise(method, encoder.to(device), context)
+        save_weights(context.folder, {"encoder": encoder})
+        return encoder
+    task: Any
+    if row.kind == "source":
+        task = _source_task(method, row, encoder, context)
+    elif row.kind == "oracle":
+        task = _oracle_task(method, row, encoder, context)
+    else:
+        task = _adaptation_task(method, row, encoder, context)
+    context.engine.train(task, context.name, context.folder)
+    return encoder
+
+
+def _source_task(method: SelfAdaptation, row: Row, encoder: nn.Module, context: StageContext) -> SupervisedTask:
+    config = method.config.source
+    return SupervisedTask(
+        encoder,
+        method.space.pose_prior,
+        _draw(method, context, "source", _augmentation(method, row.augmentation)),
+        steps=config.steps,
+        batch=config.batch,
+        learning_rate=config.learning_rate,
+        ema=config.ema,
+    )
+
+
+def _oracle_task(method: SelfAdaptation, row: Row, encoder: nn.Module, context: StageContext) -> SupervisedTask:
+    """Target labels with the adaptation's budget of steps and images."""
+    config = row.adaptation or method.config.adaptation
+    return SupervisedTask(
+        encoder,
+        method.space.pose_prior,
+        _draw(method, context, "target", _augmentation(method, row.augmentation)),
+        steps=config.steps,
+        batch=config.clips * method.config.frames + config.source,
+        learning_rate=config.learning_rate,
+        ema=config.ema,
+    )
+
+
+def _adaptation_task(method: SelfAdaptation, row: Row, encoder: nn.Module, context: StageContext) -> AdaptationTask:
+    config: Adaptation = row.adaptation or method.config.adaptation
+    space, device = method.space, context.engine.device
+    if space.motion_prior is not None:
+        space.load_motion_prior(context.of("motion_prior"), device)
+    if config.restandardise:
+        _restandardise(method, encoder.to(device), context)
+    scales = read_json(context.of("latent") / "scales.json")
+    feature: int = encoder.feature  # type: ignore[assignment]
+    parts = space.parts(load_networks(method, context), scales["scale"], scales["motion_scale"], feature)
+    losses = []
+    for number, name in enumerate(row.losses):
+        table = {**method.loss_table(name)}
+        if name in row.weights:
+            table["weight"] = row.weights[name]
+        torch.manual_seed(context.seed)  # heads begin alike in every row
+        loss = method.host.build("alignment_loss", table, f"losses[{number}]", parts=parts)
+        losses.append(loss.to(device))
+    clips = method.data["target"].clips(context.of("data-target"), "train")
+    source = _draw(method, context, "source", method.config.rehearsal)
+    upright = pose_views(method, context, "train", False)
+    return AdaptationTask(encoder, losses, space.relations, clips, upright.poses, source, config, context.engine.gather)
+
+
+def _restandardise(method: SelfAdaptation, encoder: nn.Module, context: StageContext) -> None:
+    clips = method.data["target"].clips(context.of("data-target"), "train")
+    restandardise(encoder, clips.batches(BATCH), STATISTICS_BATCHES, context.engine.device)
+
+
+def _augmentation(method: SelfAdaptation, name: str) -> Augmentation:
+    return {"weak": method.config.weak, "strong": method.config.strong, "rehearsal": method.config.rehearsal}[name]
+
+
+def _labelled(method: SelfAdaptation, context: StageContext, role: str, split: str) -> Any:
+    return method.data[role].labelled(context.of(f"data-{role}"), split)
+
+
+def _draw(method: SelfAdaptation, context: StageContext, role: str, augmentation: Augmentation) -> ImageDraw:
+    data = _labelled(method, context, role, "train")
+
+    def draw(count: int, generator: torch.Generator, shard: Shard) -> tuple[Tensor, Tensor]:
+        return labelled_draw(data, augmentation, count, generator, shard)
+
+    return draw
+
+
+def _score(method: SelfAdaptation, row: Row, context: StageContext, predict: Predictor) -> None:
+    protocols = method.recipe.evaluation.protocols
+    skeleton = method.space.skeleton
+    known = method.data["poses"].sequences(context.of("data-poses"), "train").families()
+    records: list[dict[str, object]] = []
+    for role, split in (("target", "validation"), ("target", "test"), ("source", "test")):
+        try:
+            data = _labelled(method, context, role, split)
+        except DataError:
+            if role == "source":
+                raise
+            continue  # footage without ground truth: there is nothing to score
+        prediction, truth = predict_all(predict, data)
+        records += score(row.name, f"{role}-{split}", prediction, truth, protocols, skeleton)
+        for name, mask in inside_outside(data, known).items() if role == "target" else ():
+            records += score(row.name, f"{role}-{split}:{name}", prediction[mask], truth[mask], protocols, skeleton)
+        if role == "target":
+            write_tensors(context.folder / f"predictions-{split}.safetensors", {"poses": prediction})
+    write_records(context.folder, records)
+
+
+def evaluate_elsewhere(
+    method: SelfAdaptation, folders: Mapping[str, Path], engine: Any, data: str, protocol: str
+) -> list[dict[str, object]]:
+    """Score every finished row on ``source-<split>``, ``target-<split>`` or a folder of footage with truth files.
+
+    Raises:
+        RecipeError: `data` is neither.
+    """
+    from sa3dhp_self_adaptation.method import row_stage
+
+    role, _, split = data.partition("-")
+    if role in ("source", "target") and split in method.data[role].splits:
+        labelled = method.data[role].labelled(folders[f"data-{role}"], split)
+    elif Path(data).is_dir():
+        labelled = _prepared(method, Path(data))
+    else:
+        known = [f"{r}-{s}" for r in ("source", "target") for s in method.data[r].splits]
+        raise RecipeError(
+            "neither data of this run nor a folder",
+            found=data,
+            expected=f"a folder of videos with truth files, or one of {', '.join(known)}",
+            hint=nearest(data, known),
+        )
+    prior = method.space.load_pose_prior(folders["pose_prior"], engine.device)
+    records: list[dict[str, object]] = []
+    for row in method.rows:
+        folder = folders[row_stage(row.name)]
+        if row.kind == "constant":
+            from sa3dhp_core.atomic import read_tensors
+
+            predict = constant_predictor(read_tensors(folder / "constant.safetensors")["pose"])
+        else:
+            encoder = method.space.encoder()
+            load_weights(folder, {"encoder": encoder})
+            encoder.to(engine.device).eval()
+            predict = encoder_predictor(encoder, prior, engine.device, row.mirror_average)
+        prediction, truth = predict_all(predict, labelled)
+        records += score(row.name, data, prediction, truth, (protocol,), method.space.skeleton)
+    return records
+
+
+def _prepared(method: SelfAdaptation, folder: Path) -> Any:
+    """Footage of a folder, cropped into a cache beside nothing of the user's: a temporary folder."""
+    import tempfile
+
+    table = {"use": "video-folder", "path": str(folder)}
+    data = method.host.build("image_data", table, "eval")
+    room = Path(tempfile.mkdtemp(prefix="sa3dhp-eval-"))
+    data.prepare(room)
+    return data.labelled(room, "test")

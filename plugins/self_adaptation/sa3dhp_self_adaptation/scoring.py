@@ -1,0 +1,72 @@
+"""Predictions of encoders and their figures. Target ground truth is read here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sa3dhp_core.evaluation import evaluate, load_protocol, spread
+from sa3dhp_core.geometry import act_on_poses, mirror_matrix
+from sa3dhp_core.protocols.data import LabelledImages
+from sa3dhp_core.protocols.pose_prior import PosePrior
+
+BATCH = 256
+Predictor = Callable[[Tensor], Tensor]
+"""Images ``(N, 3, H, W)`` to root-relative poses ``(N, J, 3)``."""
+
+
+def encoder_predictor(encoder: nn.Module, prior: PosePrior, device: torch.device, mirror_average: bool) -> Predictor:
+    """The pose decoded from the encoding, or the mean with the mirrored crop's pose mirrored back."""
+
+    @torch.no_grad()
+    def predict(images: Tensor) -> Tensor:
+        images = images.to(device)
+        poses = prior.decode(encoder(images).z)
+        if mirror_average:
+            matrix = mirror_matrix().to(poses)
+            mirrored = prior.decode(encoder(images.flip(-1)).z)
+            poses = 0.5 * (poses + act_on_poses(matrix, mirrored, prior.skeleton))
+        return poses.float().cpu()
+
+    return predict
+
+
+def constant_predictor(pose: Tensor) -> Predictor:
+    """One pose for everything: what any method must beat."""
+    return lambda images: pose.expand(len(images), -1, -1)
+
+
+def predict_all(predict: Predictor, data: LabelledImages) -> tuple[Tensor, Tensor]:
+    """Predictions and truth ``(N, J, 3)`` of a whole split."""
+    predicted, truth = [], []
+    for batch in data.batches(BATCH):
+        predicted.append(predict(batch.images))
+        truth.append(batch.poses)
+    return torch.cat(predicted), torch.cat(truth)
+
+
+def score(
+    row: str, split: str, prediction: Tensor, truth: Tensor, protocols: Sequence[str], skeleton: Any
+) -> list[dict[str, object]]:
+    """Records of every protocol, and of the spread of predictions relative to the truth's."""
+    records: list[dict[str, object]] = []
+    for protocol_id in protocols:
+        card = load_protocol(protocol_id)
+        value = evaluate(card, prediction, truth, skeleton).value
+        records.append({"row": row, "protocol": protocol_id, "split": split, "value": value, "unit": card.unit})
+    ratio = spread(prediction, truth, skeleton)
+    records.append({"row": row, "protocol": "spread", "split": split, "value": ratio, "unit": ""})
+    return records
+
+
+def inside_outside(data: LabelledImages, known: Sequence[str]) -> Mapping[str, Tensor]:
+    """Masks ``(N,)`` of frames whose motion family the unpaired poses contain, and of the others."""
+    families = data.families()
+    if not any(families) or not any(known):
+        return {}
+    inside = torch.tensor([family in set(known) for family in families])[data.clip_index()]
+    masks = {"families-in-prior": inside, "families-not-in-prior": ~inside}
+    return {name: mask for name, mask in masks.items() if bool(mask.any())}

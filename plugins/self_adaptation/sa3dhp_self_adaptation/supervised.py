@@ -1,0 +1,89 @@
+"""Supervised training of an image encoder through the frozen pose decoder (METHOD 1.1.4)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sa3dhp_core.protocols.pose_prior import PosePrior
+from sa3dhp_core.protocols.task import Update
+from sa3dhp_core.types import Shard
+
+ImageDraw = Callable[[int, torch.Generator, Shard], tuple[Tensor, Tensor]]
+"""``draw(count, generator, shard) -> images (b, 3, H, W), poses (b, J, 3)``."""
+
+
+def cosine(step: int, steps: int, warm_up: int, floor: float) -> float:
+    """Learning-rate factor: linear warm-up, then cosine to `floor`."""
+    rise = min(1.0, (step + 1) / (warm_up + 1))
+    return rise * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, steps)))))
+
+
+class SupervisedTask:
+    """`Task`: minimise ``|D_p(G(x)) - y|``.
+
+    Args:
+        encoder: trained; its normalisation layers learn statistics unless `frozen_statistics`.
+        prior: frozen.
+        draw: labelled images.
+        steps, batch, learning_rate, ema: as the recipe says.
+        frozen_statistics: keep normalisation layers in evaluation mode.
+    """
+
+    clip_norm: float | None = 1.0
+    sharded = ("encoder",)
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        prior: PosePrior,
+        draw: ImageDraw,
+        *,
+        steps: int,
+        batch: int,
+        learning_rate: float,
+        ema: float,
+        frozen_statistics: bool = False,
+    ) -> None:
+        self.steps, self.ema = steps, ema
+        self.modules: dict[str, nn.Module] = {"encoder": encoder}
+        self._prior, self._draw, self._batch, self._rate = prior, draw, batch, learning_rate
+        encoder.train(not frozen_statistics)
+
+    def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
+        """AdamW with warm-up and cosine decay."""
+        optimizer = torch.optim.AdamW(self.modules["encoder"].parameters(), lr=self._rate, weight_decay=1e-3)
+        steps = self.steps
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine(step, steps, 30, 0.02))
+        return {"encoder": (optimizer, schedule)}
+
+    def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
+        """One update a step."""
+        images, poses = self._draw(self._batch, generator, shard)
+        device = next(self.modules["encoder"].parameters()).device
+        z = self.modules["encoder"](images.to(device)).z
+        error = self._prior.decode(z) - poses.to(device)
+        loss = error.abs().mean() / 0.1
+        yield Update("encoder", loss, {"train_mpjpe_mm": 1000 * error.detach().norm(dim=-1).mean()})
+
+
+@torch.no_grad()
+def restandardise(encoder: nn.Module, batches: Iterator[Tensor], limit: int, device: torch.device) -> None:
+    """Re-estimate normalisation statistics on up to `limit` batches of unlabelled images (a control in FINDINGS)."""
+    layers = [m for m in encoder.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # cumulative average
+    encoder.train()
+    for number, images in enumerate(batches):
+        if number >= limit:
+            break
+        encoder(images.to(device))
+    encoder.eval()
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum

@@ -1,0 +1,78 @@
+"""Unpaired poses into cameras, labelled images under augmentation. Draws from given generators alone."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from sa3dhp_core.geometry import act_on_images, act_on_poses, mirror_matrix, rotation_z, viewpoint
+from sa3dhp_core.protocols.data import LabelledImages, PoseSequences
+from sa3dhp_core.types import Shard, Skeleton
+from sa3dhp_self_adaptation.config import Augmentation, Viewpoints
+from sa3dhp_self_adaptation.photometric import kind_of
+
+
+class PoseViews:
+    """Draws of camera-frame poses and sequences: motion from the data set, cameras and mirror images at random.
+
+    Args:
+        data: unpaired motion in a gravity-aligned world.
+        viewpoints: ranges of the cameras.
+        rolled: whether the camera may roll as widely as the priors must understand, or stays upright.
+    """
+
+    def __init__(self, data: PoseSequences, viewpoints: Viewpoints, rolled: bool) -> None:
+        self._data, self._viewpoints = data, viewpoints
+        self._roll = viewpoints.prior_roll if rolled else viewpoints.roll
+        self.skeleton: Skeleton = data.skeleton
+
+    def sequences(self, count: int, frames: int, generator: torch.Generator, shard: Shard) -> Tensor:
+        """``(B, T, J, 3)`` root-relative, camera frame; one camera a sequence."""
+        world = self._data.draw(count, frames, generator)
+        camera = self._cameras(count, generator)[:, None].to(world)
+        poses = torch.einsum("btik,btjk->btji", camera.expand(-1, frames, -1, -1), world)
+        mirrored = torch.rand(count, generator=generator) < 0.5
+        flipped = act_on_poses(mirror_matrix().to(world), poses, self.skeleton)
+        return torch.where(mirrored[:, None, None, None], flipped, poses)[shard.rank :: shard.world]
+
+    def poses(self, count: int, generator: torch.Generator, shard: Shard) -> Tensor:
+        """``(B, J, 3)`` root-relative, camera frame."""
+        return self.sequences(count, 1, generator, shard)[:, 0]
+
+    def _cameras(self, count: int, generator: torch.Generator) -> Tensor:
+        def uniform(low: float, high: float) -> Tensor:
+            return torch.deg2rad(low + (high - low) * torch.rand(count, generator=generator))
+
+        low, high = self._viewpoints.elevation
+        cameras = viewpoint(uniform(-180.0, 180.0), uniform(low, high), uniform(-self._roll, self._roll))
+        if not self._viewpoints.tilt:
+            return cameras
+        axis = torch.nn.functional.normalize(torch.randn(count, 3, generator=generator), dim=-1)
+        return rotation_about(axis, uniform(0.0, self._viewpoints.tilt)) @ cameras
+
+
+def rotation_about(axis: Tensor, angle: Tensor) -> Tensor:
+    """Rotation matrices ``(..., 3, 3)`` about unit axes ``(..., 3)`` by angles in radians."""
+    from roma import rotvec_to_rotmat
+
+    matrix: Tensor = rotvec_to_rotmat(axis * angle[..., None])
+    return matrix
+
+
+def labelled_draw(
+    data: LabelledImages, augmentation: Augmentation, count: int, generator: torch.Generator, shard: Shard
+) -> tuple[Tensor, Tensor]:
+    """Augmented images ``(b, 3, H, W)`` and the poses ``(b, J, 3)`` that then belong to them."""
+    batch = data.draw(count, generator)
+    images, poses = batch.images, batch.poses
+    angle = math.radians(augmentation.rotation) * (2 * torch.rand(count, generator=generator) - 1)
+    mirrored = (torch.rand(count, generator=generator) < 0.5) & augmentation.mirror
+    if augmentation.rotation or augmentation.mirror:
+        matrix = rotation_z(angle)
+        matrix = torch.where(mirrored[:, None, None], mirror_matrix().to(matrix) @ matrix, matrix).to(images)
+        images = act_on_images(matrix, images)
+        poses = act_on_poses(matrix.to(poses), poses, data.skeleton)
+    images = kind_of(augmentation.photometric)(images, generator)
+    return images[shard.rank :: shard.world], poses[shard.rank :: shard.world]
