@@ -1,0 +1,154 @@
+"""Which stroke each pixel sees: an exact, tiled, batched rasteriser of tapered capsules. Knows no colour.
+
+A pixel is a point of the image plane; all that is computed are distances and linear forms at such points, so an
+orthogonal map of scene and points together changes nothing. Tiles only skip what cannot be hit.
+"""
+
+from __future__ import annotations
+
+import attrs
+import torch
+from torch import Tensor
+
+TILE = 8
+BITS = 8
+"""Bits of a depth key that hold the stroke's number: at most 255 strokes, depth to about 1e-5 of itself."""
+LARGEST = (1 << BITS) - 1
+NEAREST_M = 0.15
+"""Strokes with an end nearer than this are not drawn."""
+
+
+@attrs.frozen
+class Flat:
+    """Strokes projected to the image plane; lengths in pixels, points relative to the image's centre.
+
+    Attributes:
+        along: ``(N, P, 3)`` linear form of a point (x, y, 1): distance from the first end along the stroke.
+        aside: ``(N, P, 3)`` linear form: signed distance from the stroke's line.
+        shape: ``(N, P, 5)`` length, radius at the first end, its change a pixel, inverse depth there, its change.
+        focal: ``(N,)`` focal length.
+    """
+
+    along: Tensor
+    aside: Tensor
+    shape: Tensor
+    focal: Tensor
+
+
+@attrs.frozen
+class Hits:
+    """What the pixels see. Pixels are numbered image by image, tile by tile, row by row within the tile.
+
+    Attributes:
+        pixel: ``(M,)`` numbers of the pixels that see a stroke.
+        stroke: ``(M,)`` which, as ``image * P + stroke``.
+        under: ``(M,)`` the nearest stroke that covers the pixel entirely, or -1; seen through an edge.
+    """
+
+    pixel: Tensor
+    stroke: Tensor
+    under: Tensor
+
+
+def flatten(ends: Tensor, radii: Tensor, focal: Tensor, offset: Tensor) -> Flat:
+    """Project camera-frame strokes.
+
+    Args:
+        ends: ``(N, P, 2, 3)`` metres, camera frame. radii: ``(N, P, 2)``.
+        focal: ``(N,)`` pixels. offset: ``(N, 2)`` principal point relative to the image's centre.
+    """
+    depth = ends[..., 2].clamp(min=NEAREST_M)
+    flat = ends[..., :2] / depth.unsqueeze(-1) * focal[:, None, None, None] + offset[:, None, None]
+    radius = radii / depth * focal[:, None, None]
+    radius = radius * (ends[..., 2].amin(dim=-1, keepdim=True) > NEAREST_M)
+    step = flat[:, :, 1] - flat[:, :, 0]
+    length = step.norm(dim=-1)
+    unit = step / length.clamp(min=1e-6).unsqueeze(-1)
+    unit = torch.where(length.unsqueeze(-1) > 1e-6, unit, unit.new_tensor([1.0, 0.0]))
+    normal = torch.stack([-unit[..., 1], unit[..., 0]], dim=-1)
+    start = flat[:, :, 0]
+    along = torch.cat([unit, -(unit * start).sum(-1, keepdim=True)], dim=-1)
+    aside = torch.cat([normal, -(normal * start).sum(-1, keepdim=True)], dim=-1)
+    near = depth.reciprocal()
+    span = length.clamp(min=1e-6)
+    shape = [length, radius[..., 0], (radius[..., 1] - radius[..., 0]) / span, near[..., 0]]
+    return Flat(along, aside, torch.stack([*shape, (near[..., 1] - near[..., 0]) / span], dim=-1), focal)
+
+
+def measure(along: Tensor, aside: Tensor, shape: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Distances of points to strokes.
+
+    Args:
+        along, aside: the linear forms' values ``(Q, ...)``; `along` is overwritten by the excess beyond the ends.
+        shape: ``(Q, 5)`` as in `Flat`, with axes to broadcast.
+
+    Returns:
+        place along the stroke, excess beyond it, radius there (all pixels).
+    """
+    place = along.clamp(min=0).minimum(shape[..., 0:1])
+    excess = along.sub_(place)
+    return place, excess, torch.addcmul(shape[..., 1:2], place, shape[..., 2:3])
+
+
+def rasterise(flat: Flat, centres: Tensor, offsets: Tensor) -> Hits:
+    """Nearest strokes of all pixels.
+
+    Args:
+        flat: projected strokes.
+        centres: ``(L, 2)`` tile centres. offsets: ``(TILE * TILE, 2)`` of a tile's pixels from its centre.
+    """
+    images, count = flat.along.shape[:2]
+    tiles, cells = len(centres), len(offsets)
+    reach = offsets.norm(dim=-1).amax() + 0.5
+    homogeneous = torch.cat([centres, torch.ones_like(centres[:, :1])], dim=1).t()
+    along = flat.along @ homogeneous
+    aside = flat.aside @ homogeneous
+    place = along.clamp(min=0).minimum(flat.shape[..., 0:1])
+    widest = torch.maximum(flat.shape[..., 1], flat.shape[..., 1] + flat.shape[..., 0] * flat.shape[..., 2])
+    far = (along - place).square_().addcmul_(aside, aside)
+    bound = torch.where(widest > 0, widest + reach, -1.0).unsqueeze(-1)
+    touched = ((far < bound * bound) & (bound > 0)).transpose(1, 2)  # (N, L, P)
+    rank = touched.to(torch.int16).cumsum(dim=-1, dtype=torch.int16)[touched]
+    image, tile, stroke = touched.nonzero(as_tuple=True)
+    order = rank.argsort(stable=True)
+    image, tile, stroke = image[order], tile[order], stroke[order]
+    sizes = torch.bincount(rank.long())[1:].tolist() if len(rank) else []
+
+    key, solid = _keys(flat, image * count + stroke, (image * count + stroke) * tiles + tile, (along, aside), offsets)
+    key |= stroke.to(torch.int32).unsqueeze(-1) * (key != 0)
+    solid = key * solid
+    nearest = torch.zeros(images * tiles, cells, dtype=torch.int32, device=centres.device)
+    covering = torch.zeros_like(nearest)
+    rows, start = image * tiles + tile, 0
+    for size in sizes:
+        part = slice(start, start + size)
+        where = rows[part]
+        nearest[where] = torch.maximum(nearest[where], key[part])
+        covering[where] = torch.maximum(covering[where], solid[part])
+        start += size
+    nearest, covering = nearest.view(-1), covering.view(-1)
+    pixel = nearest.nonzero().squeeze(-1)
+    first = pixel // (tiles * cells) * count
+    top, below = nearest[pixel], covering[pixel]
+    under = torch.where((below != 0) & (below != top), (below & LARGEST) + first, -1)
+    return Hits(pixel, (top & LARGEST) + first, under)
+
+
+def _keys(
+    flat: Flat, row: Tensor, cell: Tensor, at_centre: tuple[Tensor, Tensor], offsets: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Depth keys ``(Q, C)`` int32 (larger is nearer, 0 is a miss) and whether the pixel is covered entirely."""
+    shape = flat.shape.flatten(0, 1)[row]
+    steps = offsets.t().contiguous()
+    along = torch.addmm(at_centre[0].reshape(-1)[cell].unsqueeze(1), flat.along.flatten(0, 1)[row, :2], steps)
+    aside = torch.addmm(at_centre[1].reshape(-1)[cell].unsqueeze(1), flat.aside.flatten(0, 1)[row, :2], steps)
+    place, excess, radius = measure(along, aside, shape)
+    distance = excess.square_().addcmul_(aside, aside)
+    near = torch.addcmul(shape[:, 3:4], place, shape[:, 4:5])
+    focal = flat.focal.repeat_interleave(flat.along.shape[1])[row].reciprocal().unsqueeze(1)
+    bulge = torch.addcmul(-distance, radius, radius).clamp_(min=0).sqrt_()  # radius * sqrt(1 - q)
+    near.addcmul_(near * focal, bulge)
+    distance.sqrt_().sub_(radius)  # signed, negative inside
+    key = near.view(torch.int32).bitwise_and_(~LARGEST)
+    key.mul_(distance < 0.5)
+    return key, distance <= -0.5

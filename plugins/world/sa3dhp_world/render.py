@@ -1,0 +1,185 @@
+"""The renderer: scenes and cameras to images, part labels, depth and keypoints. Batched, any device, no gradients.
+
+The image is a function evaluated at image-plane points, backdrop included. So an orthogonal map M that keeps the
+optical axis acts exactly: rendering with ``action = M`` equals rendering at points mapped by M's inverse, and for a
+mirror equals the flipped image.
+"""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from sa3dhp_core.cards import skeleton
+from sa3dhp_world.backdrop import Backdrop, look_up
+from sa3dhp_world.raster import TILE, flatten, rasterise
+from sa3dhp_world.shading import shade, surface
+from sa3dhp_world.strokes import MIRRORED_LABELS, Strokes
+
+CENTRE = 0.5
+"""Pixel coordinate of the middle of the first pixel."""
+CHUNK_PIXELS = 32 * 64 * 64
+"""Pixels that are worked on at once, so that intermediate results stay in the processor's cache."""
+
+
+@attrs.frozen
+class Scene:
+    """N scenes.
+
+    Attributes:
+        strokes: all people's and objects' strokes, world frame.
+        joints: ``(N, J, 3)`` of the subject, world frame, metres.
+        light: ``(N, 3)`` unit, towards the light, world frame.
+        ambient: ``(N,)`` share of light without direction.
+        backdrop: what lies behind.
+    """
+
+    strokes: Strokes
+    joints: Tensor
+    light: Tensor
+    ambient: Tensor
+    backdrop: Backdrop
+
+    def at(self, rows: Tensor | slice) -> Scene:
+        """Some of the scenes."""
+        return Scene(
+            self.strokes.at(rows), self.joints[rows], self.light[rows], self.ambient[rows], self.backdrop.at(rows)
+        )
+
+
+@attrs.frozen
+class Camera:
+    """N pinhole cameras with square pixels.
+
+    Attributes:
+        rotation: ``(N, 3, 3)`` world to camera. centre: ``(N, 3)`` where it stands, world frame.
+        intrinsics: ``(N, 3, 3)`` pixels.
+    """
+
+    rotation: Tensor
+    centre: Tensor
+    intrinsics: Tensor
+
+    def see(self, points: Tensor) -> Tensor:
+        """World points ``(N, ..., 3)`` in the camera frame."""
+        middle = [1] * (points.dim() - 2)
+        moved = points - self.centre.view(-1, *middle, 3)
+        return torch.einsum("nij,n...j->n...i", self.rotation, moved)
+
+    def at(self, rows: Tensor | slice) -> Camera:
+        """Some of the cameras."""
+        return Camera(self.rotation[rows], self.centre[rows], self.intrinsics[rows])
+
+
+@attrs.frozen
+class Picture:
+    """What the renderer returns for N cameras.
+
+    Attributes:
+        images: ``(N, 3, H, W)`` in [0, 1].
+        parts: ``(N, H, W)`` uint8 labels of the subject (`strokes.LABELS`), 0 elsewhere.
+        depth: ``(N, H, W)`` metres along the optical axis, infinite where nothing stands.
+        keypoints: ``(N, J, 2)`` pixels. joints: ``(N, J, 3)`` metres, camera frame.
+    """
+
+    images: Tensor
+    parts: Tensor
+    depth: Tensor
+    keypoints: Tensor
+    joints: Tensor
+
+
+def render(
+    scene: Scene, camera: Camera, size: tuple[int, int], action: Tensor | None = None, grid: Tensor | None = None
+) -> Picture:
+    """Render N scenes.
+
+    Args:
+        scene: the scenes. camera: their cameras.
+        size: (width, height) in pixels.
+        action: ``(N, 3, 3)`` or ``(3, 3)`` orthogonal map of the camera frame that keeps the optical axis; the scene
+            seen is mapped by it (left and right exchanged where it mirrors).
+        grid: ``(2, 2)`` map of pixel positions about the image's centre: where the image function is evaluated
+            (identity if None).
+    """
+    pixels = TILE * TILE * math.ceil(size[0] / TILE) * math.ceil(size[1] / TILE)
+    step = max(1, CHUNK_PIXELS // pixels)
+    if action is not None:
+        action = action.expand(len(camera.centre), 3, 3)
+    chunks = [
+        _render(scene.at(rows), camera.at(rows), size, None if action is None else action[rows], grid)
+        for rows in (slice(i, i + step) for i in range(0, len(camera.centre), step))
+    ]
+    if len(chunks) == 1:
+        return chunks[0]
+    return Picture(*(torch.cat(parts) for parts in zip(*(attrs.astuple(c, recurse=False) for c in chunks), strict=True)))
+
+
+def _points(size: tuple[int, int], grid: Tensor | None, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Tile centres ``(L, 2)`` and offsets of a tile's pixels ``(TILE * TILE, 2)``, from the image's centre."""
+    across, down = (math.ceil(side / TILE) for side in size)
+    steps = torch.arange(TILE, dtype=like.dtype, device=like.device) - (TILE - 1) / 2
+    offsets = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), dim=-1).reshape(-1, 2)
+    middles = [
+        torch.arange(count, dtype=like.dtype, device=like.device) * TILE + TILE / 2 - side / 2
+        for count, side in ((across, size[0]), (down, size[1]))
+    ]
+    centres = torch.stack(torch.meshgrid(*middles, indexing="xy"), dim=-1).reshape(-1, 2)
+    if grid is not None:
+        centres, offsets = centres @ grid.to(like).t(), offsets @ grid.to(like).t()
+    return centres, offsets
+
+
+def _render(scene: Scene, camera: Camera, size: tuple[int, int], action: Tensor | None, grid: Tensor | None) -> Picture:
+    rotation = camera.rotation if action is None else action @ camera.rotation
+    seen = attrs.evolve(camera, rotation=rotation)
+    strokes, bones = scene.strokes, skeleton()
+    ends = seen.see(strokes.ends)
+    joints = seen.see(scene.joints)
+    forward = torch.einsum("nij,npj->npi", rotation, strokes.forward)
+    light = torch.einsum("nij,nj->ni", rotation, scene.light)
+    focal = camera.intrinsics[:, 0, 0]
+    middle = ends.new_tensor([side / 2 + CENTRE - 0.5 for side in size])
+    offset = camera.intrinsics[:, :2, 2] - middle
+    label = strokes.label
+    if action is not None:
+        mirrored = torch.linalg.det(action) < 0
+        swap = torch.tensor(MIRRORED_LABELS, device=label.device)
+        label = torch.where(mirrored.unsqueeze(1), swap[label], label)
+        joints = torch.where(mirrored.view(-1, 1, 1), joints[:, bones.mirror], joints)
+
+    flat = flatten(ends, strokes.radii, focal, offset)
+    centres, offsets = _points(size, grid, ends)
+    points = (centres.unsqueeze(1) + offsets).flatten(0, 1)
+    hits = rasterise(flat, centres, offsets)
+    canvas = look_up(scene.backdrop, rotation, focal, offset, points).reshape(-1, 3)
+    dots = surface(ends, forward, light, flat.aside)
+    edge = (hits.under >= 0).nonzero().squeeze(1)
+    row = torch.cat([hits.stroke, hits.under[edge]])
+    at = points.index_select(0, torch.cat([hits.pixel, hits.pixel[edge]]) % len(points))
+    colour, cover, near = shade(flat, strokes, dots, scene.ambient, at, row)
+    seen_count = len(hits.pixel)
+    behind = canvas.index_select(0, hits.pixel)
+    behind[edge] = colour[seen_count:]
+    canvas[hits.pixel] = torch.lerp(behind, colour[:seen_count], cover[:seen_count].unsqueeze(-1))
+
+    total = len(ends) * len(points)
+    parts = torch.zeros(total, dtype=torch.uint8, device=ends.device)
+    parts[hits.pixel] = label.reshape(-1)[hits.stroke].to(torch.uint8)
+    depth = torch.full((total,), math.inf, device=ends.device, dtype=ends.dtype)
+    depth[hits.pixel] = near[:seen_count].reciprocal()
+    across = math.ceil(size[0] / TILE)
+    order = dict(tx=across, py=TILE, px=TILE, n=len(ends))
+    width, height = size
+    keypoints = joints[..., :2] / joints[..., 2:].clamp(min=1e-3) * focal[:, None, None]
+    return Picture(
+        rearrange(canvas, "(n ty tx py px) c -> n c (ty py) (tx px)", **order)[..., :height, :width],
+        rearrange(parts, "(n ty tx py px) -> n (ty py) (tx px)", **order)[..., :height, :width],
+        rearrange(depth, "(n ty tx py px) -> n (ty py) (tx px)", **order)[..., :height, :width],
+        keypoints + camera.intrinsics[:, None, :2, 2],
+        joints,
+    )

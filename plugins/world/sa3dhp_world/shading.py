@@ -1,0 +1,78 @@
+"""Colours of what the rasteriser hit: light, cloth, front and back. Works on the seen pixels alone."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from sa3dhp_world.raster import Flat, measure
+from sa3dhp_world.strokes import Strokes
+
+
+def surface(ends: Tensor, forward: Tensor, light: Tensor, aside: Tensor) -> Tensor:
+    """Dot products that shading needs, per stroke.
+
+    Args:
+        ends: ``(N, P, 2, 3)`` camera frame. forward: ``(N, P, 3)``. light: ``(N, 3)`` unit, towards the light.
+        aside: ``(N, P, 3)`` the linear form whose direction the side vector follows.
+
+    Returns:
+        ``(N, P, 6)``: light, then forward, along the side, facing and axis vectors of the stroke.
+    """
+    axis = normalize(ends[:, :, 1] - ends[:, :, 0], dim=-1)
+    normal = torch.linalg.cross(ends[:, :, 0], ends[:, :, 1])
+    same = (normal[..., :2] * aside[..., :2]).sum(-1, keepdim=True)
+    side = normalize(torch.where(same < 0, -normal, normal), dim=-1)
+    facing = torch.linalg.cross(axis, side)
+    middle = ends.mean(dim=2)
+    facing = torch.where((facing * middle).sum(-1, keepdim=True) > 0, -facing, facing)
+    frame = torch.stack([side, facing, axis], dim=-2)  # (N, P, 3, 3)
+    lit = (frame * light[:, None, None]).sum(-1)
+    front = (frame * forward.unsqueeze(-2)).sum(-1)
+    return torch.cat([lit, front], dim=-1)
+
+
+def shade(
+    flat: Flat, strokes: Strokes, dots: Tensor, ambient: Tensor, points: Tensor, row: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Colour, coverage and inverse depth of strokes at points.
+
+    Args:
+        flat, strokes, dots: of N images with P strokes each.
+        ambient: ``(N,)`` share of light that has no direction.
+        points: ``(M, 2)`` image-plane points. row: ``(M,)`` stroke of each, as ``image * P + stroke``.
+
+    Returns:
+        ``(M, 3)`` colours, ``(M,)`` coverage in [0, 1], ``(M,)`` inverse depth.
+    """
+    count = flat.along.shape[1]
+    pack = torch.cat(
+        [
+            flat.along, flat.aside, flat.shape, dots, strokes.rule, strokes.texture, strokes.colours.flatten(2),
+            ambient[:, None, None].expand(-1, count, 1), flat.focal[:, None, None].expand(-1, count, 1),
+        ],
+        dim=-1,
+    ).flatten(0, 1)  # fmt: skip
+    p = pack.index_select(0, row)
+    x, y = points.unbind(1)
+    along = torch.addcmul(torch.addcmul(p[:, 2], x, p[:, 0]), y, p[:, 1])
+    aside = torch.addcmul(torch.addcmul(p[:, 5], x, p[:, 3]), y, p[:, 4])
+    place, excess, radius = (v.squeeze(-1) for v in measure(along.unsqueeze(-1), aside.unsqueeze(-1), p[:, 6:11]))
+    distance = torch.sqrt(excess.square() + aside.square())
+    coverage = (radius - distance + 0.5).clamp_(0, 1)
+    size = radius.clamp(min=1e-6)
+    u, v = aside / size, excess / size
+    w = (1 - u * u - v * v).clamp_(min=0).sqrt_()
+    near = torch.addcmul(p[:, 9], place, p[:, 10])
+    near = near * (1 + near * radius * w / p[:, 32])
+    lit = u * p[:, 11] + w * p[:, 12] + v * p[:, 13]
+    front = u * p[:, 14] + w * p[:, 15] + v * p[:, 16]
+    t = place / p[:, 6].clamp(min=1e-6)
+    share = (0.5 + p[:, 17] * (front - p[:, 18])).clamp_(0, 1) * (0.5 + p[:, 19] * (t - p[:, 20])).clamp_(0, 1)
+    wave = torch.sin(2 * math.pi * (p[:, 22] * t + p[:, 23])) * torch.cos(p[:, 24] * front)
+    tone = (p[:, 31] + (1 - p[:, 31]) * (0.5 + 0.5 * lit)) * (1 + p[:, 21] * wave)
+    colour = torch.lerp(p[:, 25:28], p[:, 28:31], share.unsqueeze(-1)) * tone.unsqueeze(-1)
+    return colour.clamp_(0, 1), coverage, near
