@@ -57,7 +57,8 @@ def structure(cls: type[T], data: Mapping[str, Any], path: str, source: str) -> 
     try:
         return _CONVERTER.structure(data, cls)
     except Exception as error:  # a third party's validator may raise anything
-        raise joined([located(problem, path, source) for problem in _problems(error, (), data)]) from error
+        problems = list(_problems(error, (), data))
+        raise joined([located(problem, path, source) for problem in problems if not _misspelt(problem, problems)]) from error
 
 
 def located(problem: Problem, path: str, source: str) -> RecipeError:
@@ -240,6 +241,17 @@ def _noted(error: BaseException) -> tuple[str | int, ...]:
         if isinstance(note, IterableValidationNote):
             return (note.index,)
     return ()
+
+
+def _misspelt(problem: Problem, problems: Sequence[Problem]) -> bool:
+    """Whether a key is missing only because another problem's unknown key was meant to be it."""
+    table, _, key = problem.path.rpartition(".")
+    return problem.what == "missing key" and any(
+        other.what == "unknown key"
+        and other.path.rpartition(".")[0] == table
+        and other.hint == nearest(other.found or "", [key])
+        for other in problems
+    )
 
 
 def spelt(keys: Sequence[str | int]) -> str:
