@@ -1,0 +1,1 @@
+"""Real input: motion capture in BVH and npz files, and folders of video files."""

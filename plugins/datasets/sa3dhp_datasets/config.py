@@ -1,0 +1,104 @@
+"""The recipe's keys for each data component, with their checks. Imports no torch and reads no file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+from attrs import validators
+
+
+def _key(default: Any, help_text: str, *checks: Any) -> Any:
+    return attrs.field(default=default, validator=list(checks), metadata={"help": help_text})
+
+
+def _at_least(low: float) -> Any:
+    return validators.optional(validators.ge(low))
+
+
+_fraction = (validators.ge(0.0), validators.lt(1.0))
+_CLIP_NAME = r"^[^_]+_(?P<content>[^_]+)_"
+_PATTERNS = " (shell patterns on a clip's content or its whole name)"
+
+
+@attrs.frozen
+class MocapNpzConfig:
+    """Motion capture in npz files."""
+
+    path: str = _key("", "an npz file, or a folder of them")
+    paths: tuple[str, ...] = _key((), "more npz files or folders")
+    fps: float | None = _key(None, "frames per second to resample to; the files' own where absent", _at_least(0.1))
+    stride: int = _key(1, "keep every n-th frame of the files before resampling", validators.ge(1))
+    min_frames: int = _key(1, "leave out clips shorter than this, after resampling", validators.ge(1))
+    contents: tuple[str, ...] = _key((), "use only these clips" + _PATTERNS)
+    validation: float = _key(0.1, "share of clips for validation, chosen by a hash of their names", *_fraction)
+    test: float = _key(0.1, "share of clips for test, chosen by a hash of their names", *_fraction)
+    validation_contents: tuple[str, ...] = _key((), "clips for validation, instead of a share" + _PATTERNS)
+    test_contents: tuple[str, ...] = _key((), "clips for test, instead of a share" + _PATTERNS)
+    content_pattern: str = _key(_CLIP_NAME, "regular expression whose group `content` is a clip's motion family")
+    joints: dict[str, str] = attrs.field(
+        factory=dict, metadata={"help": "house joint to the file's joint name, where the table of names fails"}
+    )
+    licence: str = _key("not stated", "licence of the motion, copied into everything made from it")
+
+
+@attrs.frozen
+class BvhConfig:
+    """Motion capture in BVH files."""
+
+    path: str = _key("", "a BVH file, or a folder of them")
+    paths: tuple[str, ...] = _key((), "more BVH files or folders")
+    rig: str = _key("", "a rig of rigs.toml; empty: the first whose joints are all in the file")
+    joints: dict[str, tuple[str, ...]] = attrs.field(
+        factory=dict, metadata={"help": "house joint to the file's joints whose mean it is; goes before the rig's"}
+    )
+    unit_m: float | None = _key(
+        None,
+        "metres in one unit of the file; guessed from the legs' length where absent",
+        validators.optional(validators.gt(0.0)),
+    )
+    up: str = _key("y", "the file's upward axis, 'y' or 'z'", validators.in_(("y", "z")))
+    skip_frames: int = _key(0, "leave out this many first frames (a rest pose)", validators.ge(0))
+    fps: float | None = _key(None, "frames per second to resample to; the files' own where absent", _at_least(0.1))
+    stride: int = _key(1, "keep every n-th frame of the files before resampling", validators.ge(1))
+    min_frames: int = _key(1, "leave out clips shorter than this, after resampling", validators.ge(1))
+    contents: tuple[str, ...] = _key((), "use only these clips" + _PATTERNS)
+    validation: float = _key(0.1, "share of clips for validation, chosen by a hash of their names", *_fraction)
+    test: float = _key(0.1, "share of clips for test, chosen by a hash of their names", *_fraction)
+    validation_contents: tuple[str, ...] = _key((), "clips for validation, instead of a share" + _PATTERNS)
+    test_contents: tuple[str, ...] = _key((), "clips for test, instead of a share" + _PATTERNS)
+    content_pattern: str = _key(_CLIP_NAME, "regular expression whose group `content` is a clip's motion family")
+    licence: str = _key("not stated", "licence of the motion, copied into everything made from it")
+
+
+@attrs.frozen
+class VideoFolderConfig:
+    """Footage in mp4 files."""
+
+    path: str = _key("", "a folder of mp4 files")
+    size: int = _key(64, "width and height of the crops, pixels", validators.ge(8))
+    fps: float = _key(10.0, "frames per second to resample to (the nearest frame in time)", validators.ge(0.1))
+    box_scale: float = _key(
+        0.5,
+        "radius of the person's circle over the box's longer side; 0.5 for a box tight around the joints",
+        validators.gt(0.0),
+    )
+    margin: float = _key(1.15, "half of a crop over the circle's radius", validators.gt(0.0))
+    smooth_s: float = _key(0.0, "smooth boxes over this many seconds (a triangular window); 0: not", validators.ge(0.0))
+    max_gap: int = _key(
+        5, "fill gaps of a track up to this many video frames, split it at longer ones", validators.ge(0)
+    )
+    min_frames: int = _key(1, "leave out clips shorter than this, after resampling", validators.ge(1))
+    focal_px: float | None = _key(None, "focal length of the videos, pixels", validators.optional(validators.gt(0.0)))
+    fov_deg: float = _key(
+        60.0,
+        "diagonal field of view assumed where neither focal_px nor a camera file beside the video tells it",
+        validators.gt(0.0),
+        validators.lt(180.0),
+    )
+    validation: float = _key(0.1, "share of videos for validation, chosen by a hash of their names", *_fraction)
+    test: float = _key(0.1, "share of videos for test, chosen by a hash of their names", *_fraction)
+    validation_videos: tuple[str, ...] = _key((), "videos for validation, instead of a share (shell patterns)")
+    test_videos: tuple[str, ...] = _key((), "videos for test, instead of a share (shell patterns)")
+    content_pattern: str = _key(_CLIP_NAME, "regular expression whose group `content` is a video's motion family")
+    licence: str = _key("not stated", "licence of the footage, copied into everything made from it")

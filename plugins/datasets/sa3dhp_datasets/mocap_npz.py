@@ -1,0 +1,126 @@
+"""Motion capture in npz files: `positions`, `clip_start`, `clip_names`, `fps`, `joints`. Never unpickles anything."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sa3dhp_core.errors import DataError, nearest
+from sa3dhp_core.store import ArrayPoses
+from sa3dhp_datasets.config import MocapNpzConfig
+from sa3dhp_datasets.inputs import input_files, offered
+from sa3dhp_datasets.joint_names import columns
+from sa3dhp_datasets.motion import Clip, check_fps, is_prepared, write_splits
+
+
+def read_arrays(path: Path, keys: tuple[str, ...]) -> dict[str, NDArray[np.generic]]:
+    """The named arrays of an npz file.
+
+    Raises:
+        DataError: the file is none, is damaged, lacks a key, or holds Python objects.
+    """
+    where = str(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise DataError("not an npz archive", where=where, found="a single array", expected="an .npz file")
+            for key in keys:
+                if key not in file.files:
+                    raise DataError(
+                        f"the array {key!r} is missing",
+                        where=where,
+                        found=", ".join(file.files) or "an empty archive",
+                        expected=", ".join(keys),
+                        hint=nearest(key, file.files),
+                    )
+            return {key: file[key] for key in keys}
+    except DataError:
+        raise
+    except ValueError as error:
+        if "allow_pickle" in str(error) or "pickle" in str(error):
+            found = "Python objects (pickled), which could run code"
+            raise DataError("an array of objects is refused", where=where, found=found, expected="numbers") from error
+        raise DataError(f"not readable as npz: {error}", where=where) from error
+    except Exception as error:  # zipfile, zlib, EOF, struct, memory: all that a damaged archive can cause
+        kind = "a damaged archive" if zipfile.is_zipfile(path) else "not a zip archive"
+        raise DataError(f"not readable as npz: {error}", where=where, found=kind, expected="an .npz file") from error
+
+
+def read_clips(path: Path, joints: Mapping[str, str], stride: int = 1) -> Iterator[Clip]:
+    """Every clip of a file, in house joint order.
+
+    Raises:
+        DataError: see `read_arrays`; also arrays of wrong shape or type, starts that do not rise, unknown joints.
+    """
+    arrays = read_arrays(path, ("positions", "clip_start", "clip_names", "fps", "joints"))
+    positions, starts, fps = arrays["positions"], arrays["clip_start"], arrays["fps"]
+    names, joint_names = arrays["clip_names"], arrays["joints"]
+    expected = {
+        "positions": (
+            positions.ndim == 3 and positions.shape[-1] == 3 and positions.dtype.kind == "f",
+            "(N, J, 3) float",
+        ),
+        "joints": (joint_names.dtype.kind == "U" and joint_names.shape == positions.shape[1:2], "(J,) text"),
+        "clip_start": (starts.ndim == 1 and len(starts) > 1 and starts.dtype.kind in "iu", "(clips + 1,) integers"),
+        "clip_names": (
+            names.dtype.kind == "U" and names.shape == (max(len(np.atleast_1d(starts)) - 1, 0),),
+            "(clips,) text",
+        ),
+        "fps": (fps.size == 1 and fps.dtype.kind in "iuf", "one number"),
+    }
+    for key, (fits, wanted) in expected.items():
+        if not fits:
+            found = f"{arrays[key].shape} {arrays[key].dtype}"
+            raise DataError(
+                f"the array {key!r} has a wrong shape or type", where=str(path), found=found, expected=wanted
+            )
+    bounds = starts.astype(np.int64)
+    if bounds[0] != 0 or bounds[-1] != len(positions) or bool((np.diff(bounds) <= 0).any()):
+        raise DataError(
+            "clip_start does not rise from 0 to the number of frames",
+            where=str(path),
+            found=f"{bounds[0]} … {bounds[-1]}, smallest step {np.diff(bounds).min()}",
+            expected=f"0 … {len(positions)}",
+        )
+    order = columns([str(name) for name in joint_names], joints, str(path))
+    rate = check_fps(float(fps.ravel()[0]), f"{path}: fps")
+    for name, start, end in zip(names, bounds[:-1], bounds[1:], strict=True):
+        clip = positions[start:end:stride][:, order].astype(np.float64)
+        yield Clip(str(name), rate / stride, clip, str(path))
+
+
+class MocapNpz:
+    """`PoseData` over npz files of motion capture."""
+
+    def __init__(self, config: MocapNpzConfig) -> None:
+        self._config = config
+        self._shares = {"validation": config.validation, "test": config.test}
+        self._patterns = {"validation": config.validation_contents, "test": config.test_contents}
+        self.splits = offered(self._shares, self._patterns)
+
+    def prepare(self, folder: Path) -> None:
+        """Convert all files; raises `DataError` on bad input and leaves no half-written split."""
+        if is_prepared(folder, self.splits):
+            return
+        config = self._config
+        files = input_files((config.path, *config.paths), ".npz")
+        write_splits(
+            folder,
+            (clip for path in files for clip in read_clips(path, config.joints, config.stride)),
+            fps=config.fps,
+            min_frames=config.min_frames,
+            contents=config.contents,
+            content_pattern=config.content_pattern,
+            shares=self._shares,
+            patterns=self._patterns,
+            licence=config.licence,
+            report={"files": [str(path) for path in files]},
+        )
+
+    def sequences(self, folder: Path, split: str) -> ArrayPoses:
+        """The split's motion."""
+        return ArrayPoses(folder, split)

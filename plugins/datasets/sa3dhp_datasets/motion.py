@@ -1,0 +1,164 @@
+"""Motion as read from any file, resampled in time and written as splits. Knows no file format."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import attrs
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sa3dhp_core.atomic import write_json
+from sa3dhp_core.cards import skeleton
+from sa3dhp_core.errors import DataError, nearest
+from sa3dhp_core.store import split_file, write_poses
+from sa3dhp_datasets.inputs import assign, content_of, matches, offered
+
+_log = logging.getLogger(__name__)
+FPS_RANGE = (0.1, 2000.0)
+
+
+@attrs.frozen
+class Clip:
+    """One recorded motion: ``positions (T, J, 3)`` metres, world frame z up, house joint order; float64."""
+
+    name: str
+    fps: float
+    positions: NDArray[np.float64]
+    where: str
+
+
+def resample(positions: NDArray[np.float64], fps: float, target: float) -> NDArray[np.float64]:
+    """Positions ``(T, J, 3)`` at `target` frames per second, over the same time.
+
+    Every n-th frame where the rates allow it. Otherwise neighbours are interpolated bone by bone: directions linearly
+    and renormalised, lengths linearly, so that limbs keep their length (a straight line between two positions of a
+    swinging hand would shorten its arm).
+    """
+    ratio = fps / target
+    if abs(ratio - round(ratio)) < 1e-3 and round(ratio) >= 1:
+        return positions[:: round(ratio)]
+    count = int(np.floor((len(positions) - 1) / ratio + 1e-6)) + 1
+    time = np.minimum(np.arange(count) * ratio, len(positions) - 1)
+    low = np.minimum(time.astype(int), max(len(positions) - 2, 0))
+    high = np.minimum(low + 1, len(positions) - 1)
+    weight = (time - low)[:, None]
+    house = skeleton()
+    result = (1 - weight[:, None]) * positions[low] + weight[:, None] * positions[high]
+    for joint in house.bones:
+        parent = house.parent_indices[joint]
+        bone = positions[:, joint] - positions[:, parent]
+        straight = (1 - weight) * bone[low] + weight * bone[high]
+        lengths = np.linalg.norm(bone, axis=-1, keepdims=True)
+        length = (1 - weight) * lengths[low] + weight * lengths[high]
+        norm = np.linalg.norm(straight, axis=-1, keepdims=True)
+        result[:, joint] = result[:, parent] + straight * np.where(norm > 1e-9, length / np.maximum(norm, 1e-9), 1.0)
+    return result
+
+
+def check_fps(fps: float, where: str) -> float:
+    """The rate, if a person can move at it; raises `DataError` otherwise."""
+    if not FPS_RANGE[0] <= fps <= FPS_RANGE[1]:
+        raise DataError("impossible frame rate", where=where, found=fps, expected=f"{FPS_RANGE[0]} to {FPS_RANGE[1]}")
+    return fps
+
+
+def write_splits(
+    folder: Path,
+    clips: Iterable[Clip],
+    *,
+    fps: float | None,
+    min_frames: int,
+    contents: Sequence[str],
+    content_pattern: str,
+    shares: Mapping[str, float],
+    patterns: Mapping[str, Sequence[str]],
+    licence: str,
+    report: Mapping[str, object],
+) -> None:
+    """Resample, select, split and write motion; ``prepared.json``, written last, says what became of it.
+
+    Args:
+        folder: of the prepared data set.
+        clips: read lazily.
+        fps: to resample to, or None for the rate that all clips share.
+        min_frames: shorter clips are left out, and counted in the report.
+        contents: shell patterns of the clips to use, all where empty.
+        content_pattern: see `inputs.content_of`.
+        shares: split name to its share of the clips.
+        patterns: split name to shell patterns.
+        licence: of the motion.
+        report: more facts for ``prepared.json``.
+
+    Raises:
+        DataError: no clip is left, rates differ without `fps`, names repeat, or positions are not finite.
+    """
+    kept: dict[str, Clip] = {}
+    short, seen = 0, set()
+    for clip in clips:
+        content = content_of(clip.name, content_pattern)
+        seen.add(content)
+        if contents and not matches(clip.name, content, contents):
+            continue
+        check_positions(clip)
+        positions = clip.positions if fps is None else resample(clip.positions, clip.fps, fps)
+        if len(positions) < min_frames:
+            short += 1
+            continue
+        if clip.name in kept:
+            raise DataError("two clips have one name", where=clip.where, found=clip.name, hint=kept[clip.name].where)
+        kept[clip.name] = attrs.evolve(clip, positions=positions, fps=fps or clip.fps)
+    if not kept:
+        raise DataError(
+            "no clip is left",
+            found=f"{len(seen)} contents ({', '.join(sorted(seen)[:20])}), {short} clips under {min_frames} frames",
+            expected=f"contents that fit {', '.join(contents)}" if contents else f"clips of {min_frames} frames",
+            hint=nearest(contents[0], seen) if contents and not short else "a lower min_frames, or longer clips",
+        )
+    rates = {clip.fps for clip in kept.values()}
+    if len(rates) > 1:
+        raise DataError(
+            "the files have different frame rates", found=sorted(rates), hint=f"fps = {min(rates):g} resamples them"
+        )
+    named = [(name, content_of(name, content_pattern)) for name in kept]
+    where = next(iter(kept.values())).where
+    splits = assign(named, shares, patterns, where)
+    for split in offered(shares, patterns):
+        chosen = [(kept[name], content) for (name, content), s in zip(named, splits, strict=True) if s == split]
+        lengths = [0, *(len(clip.positions) for clip, _ in chosen)]
+        write_poses(
+            folder,
+            split,
+            positions=torch.from_numpy(np.concatenate([clip.positions for clip, _ in chosen]).astype(np.float32)),
+            starts=torch.tensor(lengths).cumsum(0),
+            fps=next(iter(rates)),
+            licence=licence,
+            families=[content for _, content in chosen],
+        )
+    facts = {**report, "clips": len(kept), "left_out_short": short, "fps": float(next(iter(rates))), "licence": licence}
+    facts["splits"] = {
+        s: [n for (n, _), t in zip(named, splits, strict=True) if t == s] for s in offered(shares, patterns)
+    }
+    _log.info("prepared %s: %d clips, %s", folder, len(kept), dict(report))
+    write_json(folder / "prepared.json", {k: facts[k] for k in sorted(facts)})
+
+
+def is_prepared(folder: Path, splits: Sequence[str]) -> bool:
+    """Whether `write_splits` has finished in this folder."""
+    return (folder / "prepared.json").is_file() and all(split_file(folder, s).is_file() for s in splits)
+
+
+def check_positions(clip: Clip) -> None:
+    """Raise `DataError`, naming clip, frame and joint, where a position is not finite."""
+    bad = np.argwhere(~np.isfinite(clip.positions))
+    if len(bad):
+        frame, joint, _ = bad[0]
+        raise DataError(
+            "a position is not a finite number",
+            where=f"{clip.where}: clip {clip.name}, frame {frame}, joint {skeleton().joints[joint]}",
+            found=clip.positions[frame, joint].tolist(),
+            expected="metres",
+        )

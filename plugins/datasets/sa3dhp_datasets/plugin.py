@@ -1,0 +1,43 @@
+"""What this distribution offers. Holds descriptors only; reads no file and imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sa3dhp_core.components import Component
+from sa3dhp_core.hookspecs import hookimpl
+
+
+@hookimpl
+def sa3dhp_pose_data() -> Sequence[Component]:
+    """Motion capture."""
+    return (
+        Component(
+            noun="pose_data",
+            id="bvh",
+            summary="Motion capture from BVH files, mapped to the house skeleton by joint names",
+            config="sa3dhp_datasets.config:BvhConfig",
+            target="sa3dhp_datasets.bvh:BvhFolder",
+        ),
+        Component(
+            noun="pose_data",
+            id="mocap-npz",
+            summary="Motion capture from npz files of joint positions with clip starts and names",
+            config="sa3dhp_datasets.config:MocapNpzConfig",
+            target="sa3dhp_datasets.mocap_npz:MocapNpz",
+        ),
+    )
+
+
+@hookimpl
+def sa3dhp_image_data() -> Sequence[Component]:
+    """Footage."""
+    return (
+        Component(
+            noun="image_data",
+            id="video-folder",
+            summary="A folder of mp4 files, each person cropped along the boxes beside it, resampled in time",
+            config="sa3dhp_datasets.config:VideoFolderConfig",
+            target="sa3dhp_datasets.video_folder:VideoFolder",
+        ),
+    )
