@@ -90,9 +90,7 @@ def devices() -> list[str]:
 
 def decoders() -> dict[str, str | None]:
     """What each optional library opens, to the command that installs it, or None where it is there."""
-    return {
-        f"{name}: {opens}": None if find_spec(name) is not None else get for name, (opens, get) in DECODERS.items()
-    }
+    return {f"{name}: {opens}": None if find_spec(name) is not None else get for name, (opens, get) in DECODERS.items()}
 
 
 def _version(distribution: str) -> str | None:

@@ -260,7 +260,8 @@ def _ask(owner: _Owner, point: EntryPoint) -> Iterator[Component | BrokenPlugin]
         manager.register(plugin, owner.entry_point)
     except pluggy.PluginValidationError as error:
         yield owner.broken(
-            f"a hook has a wrong signature: {_first_line(error)}", "compare it with docs/hooks.md; hooks take no argument"
+            f"a hook has a wrong signature: {_first_line(error)}",
+            "compare it with docs/hooks.md; hooks take no argument",
         )
         return
     except (Exception, SystemExit) as error:  # whatever a stranger's module does on import

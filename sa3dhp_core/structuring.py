@@ -12,14 +12,28 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import attrs
-from cattrs import AttributeValidationNote, BaseValidationError, Converter, ForbiddenExtraKeysError, IterableValidationError, IterableValidationNote
+from cattrs import (
+    AttributeValidationNote,
+    BaseValidationError,
+    Converter,
+    ForbiddenExtraKeysError,
+    IterableValidationError,
+    IterableValidationNote,
+)
 from cattrs.cols import homogenous_tuple_structure_factory, list_structure_factory, mapping_structure_factory
 from cattrs.gen import make_dict_structure_fn
 
 from sa3dhp_core.errors import RecipeError, nearest
 
 T = TypeVar("T")
-_WORDS = {bool: "true or false", int: "an integer", float: "a number", str: "a string", Path: "a path", NoneType: "none"}
+_WORDS = {
+    bool: "true or false",
+    int: "an integer",
+    float: "a number",
+    str: "a string",
+    Path: "a path",
+    NoneType: "none",
+}
 
 
 class Mismatch(ValueError):
@@ -58,7 +72,9 @@ def structure(cls: type[T], data: Mapping[str, Any], path: str, source: str) -> 
         return _CONVERTER.structure(data, cls)
     except Exception as error:  # a third party's validator may raise anything
         problems = list(_problems(error, (), data))
-        raise joined([located(problem, path, source) for problem in problems if not _misspelt(problem, problems)]) from error
+        raise joined(
+            [located(problem, path, source) for problem in problems if not _misspelt(problem, problems)]
+        ) from error
 
 
 def located(problem: Problem, path: str, source: str) -> RecipeError:
@@ -173,7 +189,8 @@ def _make_converter() -> Converter:
     converter = Converter(forbid_extra_keys=True, detailed_validation=True)
     sequences = (list, tuple)
     converter.register_structure_hook_factory(
-        attrs.has, _guarded((Mapping,), lambda kind, conv: make_dict_structure_fn(kind, conv, _cattrs_forbid_extra_keys=True))
+        attrs.has,
+        _guarded((Mapping,), lambda kind, conv: make_dict_structure_fn(kind, conv, _cattrs_forbid_extra_keys=True)),
     )
     converter.register_structure_hook_factory(
         lambda kind: get_origin(kind) in (dict, Mapping) or kind in (dict, Mapping),

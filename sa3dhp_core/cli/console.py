@@ -1,0 +1,64 @@
+"""Printing for the command line: plain text is never read as markup, tables stay whole in a pipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+PIPE_WIDTH = 160
+"""Columns where the output is no terminal."""
+
+
+def out() -> Console:
+    """Standard output."""
+    return Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+
+
+def err() -> Console:
+    """Standard error; lines are never broken, so that messages can be searched for."""
+    return Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_json(value: object) -> None:
+    """JSON on standard output, on the first rank only."""
+    if is_first_rank():
+        print(json.dumps(value, indent=1))
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table on standard output."""
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    out().print(table)
+
+
+def print_results(results: Mapping[str, Any]) -> None:
+    """The records of a `results.json`: rows down, protocol and split across."""
+    if not is_first_rank():
+        return
+    records = results["records"]
+    columns = list(dict.fromkeys((r["protocol"], r["split"], r["unit"]) for r in records))
+    cells: dict[str, dict[Any, float]] = {}
+    for r in records:
+        cells.setdefault(r["row"], {})[(r["protocol"], r["split"], r["unit"])] = r["value"]
+    heads = [f"{protocol} {split}" + (f" ({unit})" if unit else "") for protocol, split, unit in columns]
+    rows = [
+        [row, *(f"{values[column]:.1f}" if column in values else "" for column in columns)]
+        for row, values in cells.items()
+    ]
+    print_table(f"{results['recipe']}, seed {results['seed']}", ["row", *heads], rows)
+
+
+def is_first_rank() -> bool:
+    """Whether this process is the one that talks, under torchrun or SLURM too."""
+    return not any(int(os.environ.get(name) or 0) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))

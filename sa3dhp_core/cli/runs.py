@@ -1,0 +1,94 @@
+"""The commands that compute: run, resume, eval, report. They call the runner, which is imported only here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sa3dhp_core.cli import console
+from sa3dhp_core.cli.session import interruptible, session
+from sa3dhp_core.recipe import check, load_recipe
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print results.json on standard output.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+Strict = Annotated[bool, typer.Option("--strict-plugins", help="Refuse to go on with a broken plugin.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the four commands to the application."""
+    app.command("run")(run)
+    app.command("resume")(resume)
+    app.command("eval")(evaluate)
+    app.command("report")(report)
+
+
+def run(
+    context: typer.Context,
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe's id or file.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The run directory.", show_default=False)],
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value: losses.0.weight=0.5")
+    ] = None,
+    json: Json = False,
+    debug: Debug = False,
+    strict_plugins: Strict = False,
+) -> None:
+    """Run a recipe into a directory, or go on with it there."""
+    host = session(context).settle(debug, strict_plugins)
+    resolved = load_recipe(recipe, set_ or ())
+    check(resolved, host)
+    with interruptible(out):
+        from sa3dhp_core import runner
+
+        _show(runner.run(resolved, host, out), out, json)
+
+
+def resume(
+    context: typer.Context, out: Folder, json: Json = False, debug: Debug = False, strict_plugins: Strict = False
+) -> None:
+    """Go on with a run that was interrupted."""
+    host = session(context).settle(debug, strict_plugins)
+    with interruptible(out):
+        from sa3dhp_core import runner
+
+        _show(runner.resume(out, host), out, json)
+
+
+def evaluate(
+    context: typer.Context,
+    out: Folder,
+    data: Annotated[
+        str, typer.Option("--data", metavar="FOLDER-OR-ID", help="A folder, or a data set's id.", show_default=False)
+    ],
+    protocol: Annotated[str, typer.Option("--protocol", metavar="ID", help="An evaluation protocol.")] = "mpjpe-root",
+    json: Json = False,
+    debug: Debug = False,
+    strict_plugins: Strict = False,
+) -> None:
+    """Evaluate a finished run on other data."""
+    host = session(context).settle(debug, strict_plugins)
+    from sa3dhp_core import runner
+
+    results = runner.evaluate(out, host, data, protocol)
+    console.print_json(results) if json else console.print_results(results)
+
+
+def report(context: typer.Context, out: Folder, debug: Debug = False, strict_plugins: Strict = False) -> None:
+    """Rebuild the report of a finished run."""
+    host = session(context).settle(debug, strict_plugins)
+    from sa3dhp_core import runner
+
+    print(runner.report(out, host))
+
+
+def _show(results: dict[str, object], out: Path, json: bool) -> None:
+    if json:
+        console.print_json(results)
+        return
+    console.print_results(results)
+    report_file = out / "report.html"
+    if report_file.is_file() and console.is_first_rank():
+        print(f"report: {report_file}")
