@@ -10,9 +10,11 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.method import Method, Stage
 from sa3dhp_core.recipe import Recipe, check, load_recipe, to_toml
 from sa3dhp_core.results import RESULTS, Record, read_results, write_results
-from sa3dhp_core.sinks import SinkBoard, open_sinks
+from sa3dhp_core.sinks import ConsoleSink, JsonLinesSink, SinkBoard
 
 DONE = "done.json"
 STAGES = "stages.json"
@@ -84,7 +86,7 @@ def run(
         stages = _ordered(method.stages(), only)
         keys = _keys(stages, recipe.seed)
         folders = {name: (store or out / "stages") / f"{name}-{key[:12]}" for name, key in keys.items()}
-        board = SinkBoard(open_sinks(recipe, host, out))
+        board = _open_sinks(recipe, host, out)
         try:
             engine = Engine(recipe.engine, recipe.seed, board)
             if engine.fabric.is_global_zero:
@@ -170,6 +172,19 @@ def report(out: Path, host: Host) -> Path:
     return out / "report.html"
 
 
+def _open_sinks(recipe: Recipe, host: Host, out: Path) -> SinkBoard:
+    """Console and JSON lines always, then the recipe's own; ranks other than the first stay quiet."""
+    board = SinkBoard()
+    if os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) not in ("", "0"):
+        return board
+    board.add("console", ConsoleSink)
+    board.add("jsonl", lambda: JsonLinesSink(out))
+    for number, table in enumerate(recipe.sinks):
+        path = f"sinks[{number}]"
+        board.add(table["use"], partial(host.build, "sink", table, path, folder=out))
+    return board
+
+
 def _run_stage(
     stage: Stage, folders: Mapping[str, Path], recipe: Recipe, engine: Engine, board: SinkBoard, out: Path
 ) -> None:
@@ -251,8 +266,6 @@ def _claim(out: Path, recipe: Recipe) -> None:
 @contextmanager
 def _locked(out: Path) -> Iterator[None]:
     """Only one process group at a time writes a run directory; ranks other than the first share its lock."""
-    import os
-
     if int(os.environ.get("LOCAL_RANK", "0")) or int(os.environ.get("RANK", "0")):
         yield
         return

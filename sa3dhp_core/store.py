@@ -6,6 +6,7 @@ Knows no data set. A split is one file; images are uint8 and memory-mapped by th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -193,9 +194,7 @@ def write_poses(
     root = skeleton_card(skeleton).index(skeleton_card(skeleton).root)
     relative = positions - positions[:, root : root + 1]
     meta = {"fps": fps, "licence": licence, "families": list(families), "skeleton": skeleton}
-    write_tensors(
-        split_file(folder, split), {"positions": relative.float(), "starts": starts.to(torch.int64)}, meta
-    )
+    write_tensors(split_file(folder, split), {"positions": relative.float(), "starts": starts.to(torch.int64)}, meta)
 
 
 class ArrayPoses:
@@ -220,7 +219,7 @@ class ArrayPoses:
     def sequences(self) -> Iterator[Tensor]:
         """Each whole sequence ``(T, J, 3)``."""
         bounds = self._starts.tolist()
-        for start, end in zip(bounds, bounds[1:], strict=False):
+        for start, end in pairwise(bounds):
             yield self._positions[start:end]
 
     def families(self) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ def act_on_poses(matrix: Tensor, poses: Tensor, skeleton: Skeleton) -> Tensor:
 
 
 def act_on_keypoints(matrix: Tensor, keypoints_px: Tensor, intrinsics: Tensor, skeleton: Skeleton) -> Tensor:
-    """What `act_on_poses` does to the projections ``(..., J, 2)``, pixels, of a camera with ``intrinsics (..., 3, 3)``."""
+    """What `act_on_poses` does to the projections ``(..., J, 2)``, pixels, given ``intrinsics (..., 3, 3)``."""
     homogeneous = functional.pad(keypoints_px, (0, 1), value=1.0)
     rays = homogeneous @ torch.linalg.inv(intrinsics).transpose(-1, -2)
     moved = act_on_poses(matrix, rays, skeleton) @ intrinsics.transpose(-1, -2)

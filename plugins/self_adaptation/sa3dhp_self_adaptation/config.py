@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import attrs
 from attrs.validators import ge, gt, in_, le
@@ -77,26 +77,6 @@ class Adaptation:
 
 
 @attrs.frozen
-class Settings:
-    """The method's own keys."""
-
-    frames: int = attrs.field(default=30, validator=ge(2), metadata=_help("length T of a motion sequence"))
-    viewpoints: Viewpoints = attrs.field(factory=Viewpoints, metadata=_help("cameras for unpaired poses"))
-    source: SourceTraining = attrs.field(factory=SourceTraining, metadata=_help("training of source encoders"))
-    adaptation: Adaptation = attrs.field(factory=Adaptation, metadata=_help("adaptation, unless a row says otherwise"))
-    weak: Augmentation = attrs.field(
-        factory=lambda: Augmentation("weak", 0.0, True), metadata=_help("augmentation of plain source training")
-    )
-    strong: Augmentation = attrs.field(
-        factory=lambda: Augmentation("strong", 63.0, True), metadata=_help("augmentation of the strong-source control")
-    )
-    rehearsal: Augmentation = attrs.field(
-        factory=lambda: Augmentation("weak", 63.0, True), metadata=_help("augmentation of rehearsed source images")
-    )
-    samples: int = attrs.field(default=8, validator=ge(0), metadata=_help("crops shown in the report"))
-
-
-@attrs.frozen
 class Row:
     """One row of the table."""
 
@@ -118,3 +98,25 @@ class Row:
         default=False, metadata=_help("evaluate the mean over the crop and its mirror image")
     )
     headline: bool = attrs.field(default=False, metadata=_help("the row that the report puts first"))
+
+
+@attrs.frozen
+class Settings:
+    """The method's own keys."""
+
+    row_config: ClassVar[type[Any]] = Row
+
+    frames: int = attrs.field(default=30, validator=ge(2), metadata=_help("length T of a motion sequence"))
+    viewpoints: Viewpoints = attrs.field(factory=Viewpoints, metadata=_help("cameras for unpaired poses"))
+    source: SourceTraining = attrs.field(factory=SourceTraining, metadata=_help("training of source encoders"))
+    adaptation: Adaptation = attrs.field(factory=Adaptation, metadata=_help("adaptation, unless a row says otherwise"))
+    weak: Augmentation = attrs.field(
+        factory=lambda: Augmentation("weak", 0.0, True), metadata=_help("augmentation of plain source training")
+    )
+    strong: Augmentation = attrs.field(
+        factory=lambda: Augmentation("strong", 63.0, True), metadata=_help("augmentation of the strong-source control")
+    )
+    rehearsal: Augmentation = attrs.field(
+        factory=lambda: Augmentation("weak", 63.0, True), metadata=_help("augmentation of rehearsed source images")
+    )
+    samples: int = attrs.field(default=8, validator=ge(0), metadata=_help("crops shown in the report"))
