@@ -336,7 +336,7 @@ def _duplicate(owner: _Owner, component: Component, rival: Offer) -> BrokenPlugi
 
 
 def _out_of_range(owner: _Owner, distribution: Distribution | None) -> BrokenPlugin | None:
-    """The plugin's declared range of host versions, if this host lies outside it (judged where `packaging` is there)."""
+    """The declared range of host versions, if this host lies outside it; judged where `packaging` is there."""
     try:
         from packaging.requirements import InvalidRequirement, Requirement
     except ImportError:

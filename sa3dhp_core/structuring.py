@@ -14,18 +14,20 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 import attrs
 from cattrs import (
     AttributeValidationNote,
+    BaseConverter,
     BaseValidationError,
     Converter,
     ForbiddenExtraKeysError,
     IterableValidationError,
     IterableValidationNote,
 )
-from cattrs.cols import homogenous_tuple_structure_factory, list_structure_factory, mapping_structure_factory
+from cattrs.cols import list_structure_factory, mapping_structure_factory
 from cattrs.gen import make_dict_structure_fn
 
 from sa3dhp_core.errors import RecipeError, nearest
 
 T = TypeVar("T")
+_Factory = Callable[[Any, BaseConverter], Any]
 _WORDS = {
     bool: "true or false",
     int: "an integer",
@@ -122,10 +124,10 @@ def _strict(accepted: tuple[type, ...], make: Callable[[Any], Any]) -> Callable[
     return hook
 
 
-def _guarded(accepted: tuple[type, ...], factory: Callable[[Any, Converter], Any]) -> Callable[[Any, Converter], Any]:
+def _guarded(accepted: tuple[type, ...], factory: _Factory) -> _Factory:
     """A hook factory that looks at the value's shape before the library's own hook takes it apart."""
 
-    def guarded_factory(kind: Any, converter: Converter) -> Any:
+    def guarded_factory(kind: Any, converter: BaseConverter) -> Any:
         inner = factory(kind, converter)
 
         def hook(value: Any, _: Any) -> Any:
@@ -146,7 +148,7 @@ def _literal(value: Any, kind: Any) -> Any:
     return value
 
 
-def _union(kind: Any, converter: Converter) -> Any:
+def _union(kind: Any, converter: BaseConverter) -> Any:
     members = [member for member in get_args(kind) if member is not NoneType]
     members.sort(key=lambda member: member is float)  # an integer stays one where both are allowed
 
@@ -165,7 +167,7 @@ def _union(kind: Any, converter: Converter) -> Any:
     return hook
 
 
-def _fixed_tuple(kind: Any, converter: Converter) -> Any:
+def _fixed_tuple(kind: Any, converter: BaseConverter) -> Any:
     members = get_args(kind)
 
     def inner(value: Sequence[Any], _: Any) -> Any:
@@ -185,29 +187,37 @@ def _fixed_tuple(kind: Any, converter: Converter) -> Any:
     return inner
 
 
+def _any_tuple(kind: Any, converter: BaseConverter) -> Any:
+    inner = list_structure_factory(kind, converter)
+    return lambda value, _: tuple(inner(value, kind))
+
+
+def _attrs_class(kind: Any, converter: BaseConverter) -> Any:
+    return make_dict_structure_fn(kind, converter, _cattrs_forbid_extra_keys=True)
+
+
+def _of(*kinds: Any) -> Callable[[Any], bool]:
+    """A predicate: the type is one of these, with or without arguments."""
+    return lambda kind: (get_origin(kind) or kind) in kinds
+
+
+def _is_fixed_tuple(kind: Any) -> bool:
+    return _of(tuple)(kind) and bool(get_args(kind)) and Ellipsis not in get_args(kind)
+
+
 def _make_converter() -> Converter:
     converter = Converter(forbid_extra_keys=True, detailed_validation=True)
     sequences = (list, tuple)
-    converter.register_structure_hook_factory(
-        attrs.has,
-        _guarded((Mapping,), lambda kind, conv: make_dict_structure_fn(kind, conv, _cattrs_forbid_extra_keys=True)),
-    )
-    converter.register_structure_hook_factory(
-        lambda kind: get_origin(kind) in (dict, Mapping) or kind in (dict, Mapping),
-        _guarded((Mapping,), mapping_structure_factory),
-    )
-    converter.register_structure_hook_factory(
-        lambda kind: get_origin(kind) in (list, Sequence) or kind is list, _guarded(sequences, list_structure_factory)
-    )
-    converter.register_structure_hook_factory(
-        lambda kind: get_origin(kind) is tuple and get_args(kind)[-1:] == (Ellipsis,) or kind is tuple,
-        _guarded(sequences, homogenous_tuple_structure_factory),
-    )
-    converter.register_structure_hook_factory(
-        lambda kind: get_origin(kind) is tuple and get_args(kind)[-1:] != (Ellipsis,), _guarded(sequences, _fixed_tuple)
-    )
-    converter.register_structure_hook_factory(lambda kind: get_origin(kind) in (Union, UnionType), _union)
-    converter.register_structure_hook_func(lambda kind: get_origin(kind) is Literal, _literal)
+    for predicate, factory in (  # the one registered last is asked first
+        (attrs.has, _guarded((Mapping,), _attrs_class)),
+        (_of(dict, Mapping), _guarded((Mapping,), mapping_structure_factory)),
+        (_of(list, Sequence), _guarded(sequences, list_structure_factory)),
+        (_of(tuple), _guarded(sequences, _any_tuple)),
+        (_is_fixed_tuple, _guarded(sequences, _fixed_tuple)),
+        (_of(Union, UnionType), _union),
+    ):
+        converter.register_structure_hook_factory(predicate, factory)
+    converter.register_structure_hook_func(_of(Literal), _literal)
     for kind, accepted in ((bool, (bool,)), (int, (int,)), (float, (float, int)), (str, (str,)), (Path, (str,))):
         converter.register_structure_hook(kind, _strict(accepted, kind))
     return converter
