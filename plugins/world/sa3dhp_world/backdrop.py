@@ -44,7 +44,7 @@ def look_up(backdrop: Backdrop, world_to_camera: Tensor, focal: Tensor, offset: 
         points: ``(M, 2)`` image-plane points, pixels from the image's centre, the same for all.
 
     Returns:
-        ``(N, M, 3)``.
+        ``(N, 3, M)``.
     """
     to_plane = backdrop.rotation @ world_to_camera.transpose(1, 2)
     unscale = torch.zeros_like(to_plane)
@@ -63,7 +63,7 @@ def look_up(backdrop: Backdrop, world_to_camera: Tensor, focal: Tensor, offset: 
         part = grid[start:end].reshape(1, 1, -1, 2)
         colours = grid_sample(texture, part, mode="bilinear", padding_mode="reflection", align_corners=False)
         out[start:end] = colours.view(3, end - start, -1).transpose(0, 1)
-    return out.transpose(1, 2)
+    return out
 
 
 def _noise(octaves: int, draws: torch.Generator) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sa3dhp_core.atomic import read_tensors, write_tensors
+from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError, nearest
 from sa3dhp_core.store import ArrayClips, ArrayImages, ArrayPoses, split_file, write_frames, write_poses
 from sa3dhp_world.bodies import Bodies, draw_bodies
@@ -67,21 +68,17 @@ def render_clips(
         others = (extra.joints.unflatten(0, shape), bodies.girth[extra.body].unflatten(0, shape))
     scene, rotation, centre = stage(chosen, joints, girth, settings, bank_seed, others)
     camera = crop_cameras(rotation, centre, scene.joints, size)
-    picture = render(scene, camera, (size, size))
-    images = torch.cat(
-        [
-            develop(chosen, part, [setting], *seed, index)
-            for part, setting, index in zip(picture.images.split(joints.shape[1]), settings, indices, strict=True)
-        ]
-    )
-    return {
-        "images": images.mul_(255).round_().to(torch.uint8),
-        "parts": picture.parts,
-        "poses": picture.joints - picture.joints[:, :1],
-        "intrinsics": camera.intrinsics,
-        "keypoints": picture.keypoints,
-        "families": families,
-    }
+    bones = skeleton()
+    root, frames, pieces = bones.index(bones.root), joints.shape[1], []
+    for number, index in enumerate(indices):  # a clip at a time: it fits the cache
+        rows = slice(number * frames, (number + 1) * frames)
+        picture = render(scene.at(rows), camera.at(rows), (size, size))
+        images = develop(chosen, picture.images, settings[number], *seed, index)
+        poses = picture.joints - picture.joints[:, root : root + 1]
+        pieces.append((images.mul_(255).round_().to(torch.uint8), picture.parts, poses, picture.keypoints))
+    images, parts, poses, keypoints = (torch.cat(part) for part in zip(*pieces, strict=True))
+    names = {"images": images, "parts": parts, "poses": poses, "keypoints": keypoints}
+    return {**names, "intrinsics": camera.intrinsics, "families": families}
 
 
 class WorldImages:

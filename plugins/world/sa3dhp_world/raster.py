@@ -35,21 +35,6 @@ class Flat:
     focal: Tensor
 
 
-@attrs.frozen
-class Hits:
-    """What the pixels see. Pixels are numbered image by image, tile by tile, row by row within the tile.
-
-    Attributes:
-        pixel: ``(M,)`` numbers of the pixels that see a stroke.
-        stroke: ``(M,)`` which, as ``image * P + stroke``.
-        under: ``(M,)`` the nearest stroke that covers the pixel entirely, or -1; seen through an edge.
-    """
-
-    pixel: Tensor
-    stroke: Tensor
-    under: Tensor
-
-
 def flatten(ends: Tensor, radii: Tensor, focal: Tensor, offset: Tensor) -> Flat:
     """Project camera-frame strokes.
 
@@ -75,27 +60,17 @@ def flatten(ends: Tensor, radii: Tensor, focal: Tensor, offset: Tensor) -> Flat:
     return Flat(along, aside, torch.stack([*shape, (near[..., 1] - near[..., 0]) / span], dim=-1), focal)
 
 
-def measure(along: Tensor, aside: Tensor, shape: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Distances of points to strokes.
-
-    Args:
-        along, aside: the linear forms' values ``(Q, ...)``; `along` is overwritten by the excess beyond the ends.
-        shape: ``(Q, 5)`` as in `Flat`, with axes to broadcast.
-
-    Returns:
-        place along the stroke, excess beyond it, radius there (all pixels).
-    """
-    place = along.clamp(min=0).minimum(shape[..., 0:1])
-    excess = along.sub_(place)
-    return place, excess, torch.addcmul(shape[..., 1:2], place, shape[..., 2:3])
-
-
-def rasterise(flat: Flat, centres: Tensor, offsets: Tensor) -> Hits:
+def rasterise(flat: Flat, centres: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Nearest strokes of all pixels.
 
     Args:
         flat: projected strokes.
-        centres: ``(L, 2)`` tile centres. offsets: ``(TILE * TILE, 2)`` of a tile's pixels from its centre.
+        centres: ``(L, 2)`` tile centres. offsets: ``(C, 2)`` of a tile's pixels from its centre.
+
+    Returns:
+        For each of the M pixels that see a stroke, ``(M,)`` each: the image, the pixel as ``tile * C + pixel of the
+        tile``, the stroke as ``image * P + stroke``, and the nearest stroke that covers the pixel entirely and is seen
+        through the edge of the first, or -1.
     """
     images, count = flat.along.shape[:2]
     tiles, cells = len(centres), len(offsets)
@@ -128,10 +103,11 @@ def rasterise(flat: Flat, centres: Tensor, offsets: Tensor) -> Hits:
         start += size
     nearest, covering = nearest.view(-1), covering.view(-1)
     pixel = nearest.nonzero().squeeze(-1)
-    first = pixel // (tiles * cells) * count
     top, below = nearest[pixel], covering[pixel]
+    image, cell = pixel.div(tiles * cells, rounding_mode="floor"), pixel.remainder(tiles * cells)
+    first = image * count
     under = torch.where((below != 0) & (below != top), (below & LARGEST) + first, -1)
-    return Hits(pixel, (top & LARGEST) + first, under)
+    return image, cell, (top & LARGEST) + first, under
 
 
 def _keys(
@@ -142,12 +118,13 @@ def _keys(
     steps = offsets.t().contiguous()
     along = torch.addmm(at_centre[0].reshape(-1)[cell].unsqueeze(1), flat.along.flatten(0, 1)[row, :2], steps)
     aside = torch.addmm(at_centre[1].reshape(-1)[cell].unsqueeze(1), flat.aside.flatten(0, 1)[row, :2], steps)
-    place, excess, radius = measure(along, aside, shape)
-    distance = excess.square_().addcmul_(aside, aside)
+    place = along.clamp(min=0).minimum(shape[:, 0:1])
+    distance = along.sub_(place).square_().addcmul_(aside, aside)
+    radius = torch.addcmul(shape[:, 1:2], place, shape[:, 2:3])
     near = torch.addcmul(shape[:, 3:4], place, shape[:, 4:5])
     focal = flat.focal.repeat_interleave(flat.along.shape[1])[row].reciprocal().unsqueeze(1)
-    bulge = torch.addcmul(-distance, radius, radius).clamp_(min=0).sqrt_()  # radius * sqrt(1 - q)
-    near.addcmul_(near * focal, bulge)
+    bulge = (radius * radius).sub_(distance).clamp_(min=0).sqrt_()  # towards the camera, pixels
+    near.addcmul_(near * near, bulge.mul_(focal))
     distance.sqrt_().sub_(radius)  # signed, negative inside
     key = near.view(torch.int32).bitwise_and_(~LARGEST)
     key.mul_(distance < 0.5)

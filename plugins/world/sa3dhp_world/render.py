@@ -11,7 +11,6 @@ import math
 
 import attrs
 import torch
-from einops import rearrange
 from torch import Tensor
 
 from sa3dhp_core.cards import skeleton
@@ -20,7 +19,7 @@ from sa3dhp_world.raster import TILE, flatten, rasterise
 from sa3dhp_world.shading import shade, surface
 from sa3dhp_world.strokes import MIRRORED_LABELS, Strokes
 
-CENTRE = 0.5
+CENTRE = 0.0
 """Pixel coordinate of the middle of the first pixel."""
 CHUNK_PIXELS = 32 * 64 * 64
 """Pixels that are worked on at once, so that intermediate results stay in the processor's cache."""
@@ -106,6 +105,7 @@ def render(
         grid: ``(2, 2)`` map of pixel positions about the image's centre: where the image function is evaluated
             (identity if None).
     """
+    scene = attrs.evolve(scene, strokes=scene.strokes.present())
     pixels = TILE * TILE * math.ceil(size[0] / TILE) * math.ceil(size[1] / TILE)
     step = max(1, CHUNK_PIXELS // pixels)
     if action is not None:
@@ -119,8 +119,9 @@ def render(
     return Picture(*(torch.cat(parts) for parts in zip(*(attrs.astuple(c, recurse=False) for c in chunks), strict=True)))
 
 
-def _points(size: tuple[int, int], grid: Tensor | None, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Tile centres ``(L, 2)`` and offsets of a tile's pixels ``(TILE * TILE, 2)``, from the image's centre."""
+def _points(size: tuple[int, int], grid: Tensor | None, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Tile centres ``(L, 2)``, offsets of a tile's pixels ``(TILE * TILE, 2)`` from the image's centre, and the
+    position of each tile's each pixel in the image, row by row, or -1 outside of it."""
     across, down = (math.ceil(side / TILE) for side in size)
     steps = torch.arange(TILE, dtype=like.dtype, device=like.device) - (TILE - 1) / 2
     offsets = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), dim=-1).reshape(-1, 2)
@@ -129,9 +130,12 @@ def _points(size: tuple[int, int], grid: Tensor | None, like: Tensor) -> tuple[T
         for count, side in ((across, size[0]), (down, size[1]))
     ]
     centres = torch.stack(torch.meshgrid(*middles, indexing="xy"), dim=-1).reshape(-1, 2)
+    half = centres.new_tensor([(side - 1) / 2 for side in size])
+    x, y = (centres.unsqueeze(1) + offsets + half).round().long().flatten(0, 1).unbind(1)
+    place = torch.where((x < size[0]) & (y < size[1]), y * size[0] + x, -1)
     if grid is not None:
         centres, offsets = centres @ grid.to(like).t(), offsets @ grid.to(like).t()
-    return centres, offsets
+    return centres, offsets, place
 
 
 def _render(scene: Scene, camera: Camera, size: tuple[int, int], action: Tensor | None, grid: Tensor | None) -> Picture:
@@ -153,33 +157,39 @@ def _render(scene: Scene, camera: Camera, size: tuple[int, int], action: Tensor 
         joints = torch.where(mirrored.view(-1, 1, 1), joints[:, bones.mirror], joints)
 
     flat = flatten(ends, strokes.radii, focal, offset)
-    centres, offsets = _points(size, grid, ends)
+    centres, offsets, place = _points(size, grid, ends)
     points = (centres.unsqueeze(1) + offsets).flatten(0, 1)
-    hits = rasterise(flat, centres, offsets)
-    canvas = look_up(scene.backdrop, rotation, focal, offset, points).reshape(-1, 3)
-    dots = surface(ends, forward, light, flat.aside)
-    edge = (hits.under >= 0).nonzero().squeeze(1)
-    row = torch.cat([hits.stroke, hits.under[edge]])
-    at = points.index_select(0, torch.cat([hits.pixel, hits.pixel[edge]]) % len(points))
-    colour, cover, near = shade(flat, strokes, dots, scene.ambient, at, row)
-    seen_count = len(hits.pixel)
-    behind = canvas.index_select(0, hits.pixel)
-    behind[edge] = colour[seen_count:]
-    canvas[hits.pixel] = torch.lerp(behind, colour[:seen_count], cover[:seen_count].unsqueeze(-1))
-
-    total = len(ends) * len(points)
-    parts = torch.zeros(total, dtype=torch.uint8, device=ends.device)
-    parts[hits.pixel] = label.reshape(-1)[hits.stroke].to(torch.uint8)
-    depth = torch.full((total,), math.inf, device=ends.device, dtype=ends.dtype)
-    depth[hits.pixel] = near[:seen_count].reciprocal()
-    across = math.ceil(size[0] / TILE)
-    order = dict(tx=across, py=TILE, px=TILE, n=len(ends))
+    image, cell, stroke, under = rasterise(flat, centres, offsets)
+    spot = place.index_select(0, cell)
     width, height = size
+    if width % TILE or height % TILE:
+        inside = (spot >= 0).nonzero().squeeze(1)
+        image, cell, stroke, under, spot = (v[inside] for v in (image, cell, stroke, under, spot))
+    ordered = points[place.argsort()[-width * height :]] if width % TILE or height % TILE else points[place.argsort()]
+    images = look_up(scene.backdrop, rotation, focal, offset, ordered)  # (N, 3, H W)
+    edge = (under >= 0).nonzero().squeeze(1)
+    at = points.index_select(0, torch.cat([cell, cell[edge]]))
+    dots = surface(ends, forward, light, flat.aside)
+    colour, cover, near = shade(flat, strokes, dots, scene.ambient, at, torch.cat([stroke, under[edge]]))
+    count = len(cell)
+    channel = image * (3 * width * height) + spot
+    canvas = images.view(-1)
+    for c in range(3):
+        behind = canvas.index_select(0, channel)
+        behind[edge] = colour[c, count:]
+        canvas.index_copy_(0, channel, torch.lerp(behind, colour[c, :count], cover[:count]))
+        channel += width * height
+
+    pixel = image * (width * height) + spot
+    parts = torch.zeros(len(ends) * width * height, dtype=torch.uint8, device=ends.device)
+    parts.index_copy_(0, pixel, label.reshape(-1).to(torch.uint8).index_select(0, stroke))
+    depth = torch.full(parts.shape, math.inf, device=ends.device, dtype=ends.dtype)
+    depth.index_copy_(0, pixel, near[:count].reciprocal())
     keypoints = joints[..., :2] / joints[..., 2:].clamp(min=1e-3) * focal[:, None, None]
     return Picture(
-        rearrange(canvas, "(n ty tx py px) c -> n c (ty py) (tx px)", **order)[..., :height, :width],
-        rearrange(parts, "(n ty tx py px) -> n (ty py) (tx px)", **order)[..., :height, :width],
-        rearrange(depth, "(n ty tx py px) -> n (ty py) (tx px)", **order)[..., :height, :width],
+        images.view(-1, 3, height, width),
+        parts.view(-1, height, width),
+        depth.view(-1, height, width),
         keypoints + camera.intrinsics[:, None, :2, 2],
         joints,
     )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from sa3dhp_world.raster import Flat, measure
+from sa3dhp_world.raster import Flat
 from sa3dhp_world.strokes import Strokes
 
 
@@ -46,33 +46,35 @@ def shade(
         points: ``(M, 2)`` image-plane points. row: ``(M,)`` stroke of each, as ``image * P + stroke``.
 
     Returns:
-        ``(M, 3)`` colours, ``(M,)`` coverage in [0, 1], ``(M,)`` inverse depth.
+        ``(3, M)`` colours, ``(M,)`` coverage in [0, 1], ``(M,)`` inverse depth.
     """
     count = flat.along.shape[1]
-    pack = torch.cat(
-        [
-            flat.along, flat.aside, flat.shape, dots, strokes.rule, strokes.texture, strokes.colours.flatten(2),
-            ambient[:, None, None].expand(-1, count, 1), flat.focal[:, None, None].expand(-1, count, 1),
-        ],
-        dim=-1,
-    ).flatten(0, 1)  # fmt: skip
-    p = pack.index_select(0, row)
-    x, y = points.unbind(1)
-    along = torch.addcmul(torch.addcmul(p[:, 2], x, p[:, 0]), y, p[:, 1])
-    aside = torch.addcmul(torch.addcmul(p[:, 5], x, p[:, 3]), y, p[:, 4])
-    place, excess, radius = (v.squeeze(-1) for v in measure(along.unsqueeze(-1), aside.unsqueeze(-1), p[:, 6:11]))
-    distance = torch.sqrt(excess.square() + aside.square())
+    fields = (
+        flat.along, flat.aside, flat.shape, dots, strokes.rule, strokes.texture, strokes.colours.flatten(2),
+        ambient[:, None, None].expand(-1, count, 1), flat.focal[:, None, None].expand(-1, count, 1),
+    )  # fmt: skip
+    table = torch.cat(fields, dim=-1).flatten(0, 1)
+    p = table.index_select(0, row).t().contiguous()
+    x, y = points.t().contiguous()
+    along = torch.addcmul(p[2], x, p[0]).addcmul_(y, p[1])
+    aside = torch.addcmul(p[5], x, p[3]).addcmul_(y, p[4])
+    place = along.clamp(min=0).minimum(p[6])
+    excess = along.sub_(place)
+    radius = torch.addcmul(p[7], place, p[8])
+    distance = torch.addcmul(excess.square(), aside, aside).sqrt_()
     coverage = (radius - distance + 0.5).clamp_(0, 1)
     size = radius.clamp(min=1e-6)
-    u, v = aside / size, excess / size
-    w = (1 - u * u - v * v).clamp_(min=0).sqrt_()
-    near = torch.addcmul(p[:, 9], place, p[:, 10])
-    near = near * (1 + near * radius * w / p[:, 32])
-    lit = u * p[:, 11] + w * p[:, 12] + v * p[:, 13]
-    front = u * p[:, 14] + w * p[:, 15] + v * p[:, 16]
-    t = place / p[:, 6].clamp(min=1e-6)
-    share = (0.5 + p[:, 17] * (front - p[:, 18])).clamp_(0, 1) * (0.5 + p[:, 19] * (t - p[:, 20])).clamp_(0, 1)
-    wave = torch.sin(2 * math.pi * (p[:, 22] * t + p[:, 23])) * torch.cos(p[:, 24] * front)
-    tone = (p[:, 31] + (1 - p[:, 31]) * (0.5 + 0.5 * lit)) * (1 + p[:, 21] * wave)
-    colour = torch.lerp(p[:, 25:28], p[:, 28:31], share.unsqueeze(-1)) * tone.unsqueeze(-1)
+    u, v = aside.div_(size), excess.div_(size)
+    w = (1 - u * u).addcmul_(v, v, value=-1).clamp_(min=0).sqrt_()
+    near = torch.addcmul(p[9], place, p[10])
+    near.addcmul_(near * near, radius * w / p[32])
+    lit = (u * p[11]).addcmul_(w, p[12]).addcmul_(v, p[13])
+    front = (u * p[14]).addcmul_(w, p[15]).addcmul_(v, p[16])
+    t = place / p[6].clamp(min=1e-6)
+    share = ((front - p[18]) * p[17]).add_(0.5).clamp_(0, 1)
+    share *= ((t - p[20]) * p[19]).add_(0.5).clamp_(0, 1)
+    wave = torch.addcmul(p[23], p[22], t).mul_(2 * math.pi).sin_().mul_((p[24] * front).cos_())
+    tone = (1 - p[31]).mul_(lit.mul_(0.5).add_(0.5)).add_(p[31])
+    tone.addcmul_(tone * p[21], wave)
+    colour = torch.lerp(p[25:28], p[28:31], share).mul_(tone)
     return colour.clamp_(0, 1), coverage, near

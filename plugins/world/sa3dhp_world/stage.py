@@ -217,26 +217,29 @@ def _bystanders(
     return out
 
 
-def develop(look: Look, images: Tensor, settings: list[ClipSetting], *seed: object) -> Tensor:
-    """Photometry and sensor of ``(C * T, 3, H, W)`` rendered images: exposure, cast, gamma, blur, noise.
+def develop(look: Look, images: Tensor, setting: ClipSetting, *seed: object) -> Tensor:
+    """Photometry and sensor of one clip's rendered ``(T, 3, H, W)`` images, in place.
 
-    Noise belongs to pixels, not to the scene, so it stands outside the exact renderer.
+    Exposure, colour cast and gamma are the clip's; blur and noise belong to pixels, not to the scene, so they stand
+    outside the exact renderer.
     """
-    frames = len(images) // len(settings)
-    normal = torch.stack([s.normal for s in settings]).repeat_interleave(frames, dim=0).clamp(-2.5, 2.5)
-    gain = (look.exposure * normal[:, 50:51] + look.cast * normal[:, 51:54]).exp()
-    power = (look.gamma * normal[:, 54]).exp().view(-1, 1, 1, 1)
-    out = images * gain[:, :, None, None]
+    normal = setting.normal.clamp(-2.5, 2.5).to(images)
+    gain = (look.exposure * normal[50] + look.cast * normal[51:54]).exp()
+    images.mul_(gain[:, None, None])
     if look.gamma > 0:
-        out = out.clamp_(1e-4, 1).pow_(power)
+        images.clamp_(1e-4, 1).pow_((look.gamma * normal[54]).exp())
     if look.blur > 0:
-        smooth = torch.nn.functional.avg_pool2d(out, 3, stride=1, padding=1, count_include_pad=False)
-        out = torch.lerp(out, smooth, look.blur)
+        share = look.blur / 3
+        for first, second in ((images[..., :-1], images[..., 1:]), (images[..., :-1, :], images[..., 1:, :])):
+            step = (second - first).mul_(share)  # each pixel gives a share to either neighbour: sums stay
+            first.add_(step)
+            second.sub_(step)
     if look.noise > 0:
         draws = generator_for("sensor", *seed)
-        grain = torch.randn(1 << 18, generator=draws)
-        begin = torch.randint(len(grain) - 1, (1,), generator=draws)
-        need = out.numel()
-        repeated = grain.roll(int(begin)).repeat(need // len(grain) + 1)[:need].view_as(out)
-        out = out.add_(repeated, alpha=look.noise)
-    return out.clamp_(0, 1)
+        grain = torch.randn(1 << 16, generator=draws).to(images)
+        need = images[0].numel()
+        grain = grain.repeat(need // len(grain) + 2)
+        begins = torch.randint(1 << 16, (len(images),), generator=draws).tolist()
+        for image, begin in zip(images, begins, strict=True):
+            image.add_(grain[begin : begin + need].view_as(image), alpha=look.noise)
+    return images.clamp_(0, 1)

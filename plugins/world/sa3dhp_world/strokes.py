@@ -50,6 +50,13 @@ class Strokes:
         """The strokes of some images."""
         return Strokes(*(getattr(self, field.name)[rows] for field in attrs.fields(Strokes)))
 
+    def present(self) -> Strokes:
+        """Without the strokes that no image draws."""
+        drawn = (self.radii > 0).flatten(2).any(dim=2).any(dim=0)
+        if bool(drawn.all()):
+            return self
+        return Strokes(*(getattr(self, field.name)[:, drawn] for field in attrs.fields(Strokes)))
+
 
 def concatenate(parts: list[Strokes], dim: int = 1) -> Strokes:
     """Strokes of several sources in the same images (dim 1) or of several images (dim 0)."""
