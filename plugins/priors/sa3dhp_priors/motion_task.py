@@ -1,0 +1,85 @@
+"""How motion auto-encoders learn (METHOD 1.1.2): the decoded poses of a decoded motion, through the frozen pose prior."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sa3dhp_core.protocols.motion_prior import SequenceDraw
+from sa3dhp_core.protocols.pose_prior import PosePrior
+from sa3dhp_core.protocols.task import Update
+from sa3dhp_core.types import WHOLE, Shard
+
+_START_SEQUENCES = 2048
+
+
+class MotionTask:
+    """Training of a motion auto-encoder; implements `sa3dhp_core.protocols.task.Task`.
+
+    Every rank computes the whole (small) batch, so all stay equal without exchanging gradients.
+
+    Args:
+        prior: the motion auto-encoder; if it has a method ``start(z)``, it is fitted to the first sequences.
+        pose_prior: frozen.
+        draw: unpaired motion.
+        optimizer: of the prior's parameters, with its scheduler or None.
+        steps: training steps.
+        batch: sequences a step.
+        latent_weight: weight of the mean absolute error of z.
+        distance: of decoded and true poses ``(..., J, 3)``, a scalar.
+    """
+
+    clip_norm: float | None = 1.0
+    ema: float | None = None
+    sharded: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        prior: Any,
+        pose_prior: PosePrior,
+        draw: SequenceDraw,
+        optimizer: tuple[torch.optim.Optimizer, Any],
+        steps: int,
+        batch: int,
+        latent_weight: float,
+        distance: Callable[[Tensor, Tensor], Tensor],
+    ) -> None:
+        self.steps, self._batch, self._latent_weight = steps, batch, latent_weight
+        self.modules: dict[str, nn.Module] = {"prior": prior}
+        self._prior, self._pose_prior, self._draw = prior, pose_prior, draw
+        self._optimizer, self._distance = optimizer, distance
+
+    def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
+        """The only one."""
+        return {"prior": self._optimizer}
+
+    def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
+        """One update a step; before the first, the prior is fitted to some sequences if it can be."""
+        if step == 0 and hasattr(self._prior, "start"):
+            self._prior.start(self._embedded(_START_SEQUENCES, generator)[1])
+        poses, z = self._embedded(self._batch, generator)
+        predicted = self._prior.decode(self._prior.encode(z))
+        decoded = self._pose_prior.decode(predicted)
+        latent = (predicted - z).abs().mean()
+        loss = self._distance(decoded, poses) + self._latent_weight * latent
+        mm = 1000.0 * mean_distance(decoded.detach(), poses)
+        yield Update("prior", loss, {"reconstruction_mm": mm, "latent_error": latent.detach()})
+
+    @torch.no_grad()
+    def _embedded(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        like = next(self.modules["prior"].parameters())
+        poses = self._draw(count, self._prior.frames, generator, WHOLE).to(device=like.device, dtype=like.dtype)
+        return poses, self._pose_prior.encode(poses)
+
+
+def mean_distance(first: Tensor, second: Tensor) -> Tensor:
+    """Mean joint distance of ``(..., J, 3)``, metres; scalar."""
+    return (first - second).norm(dim=-1).mean()
+
+
+def mean_square(first: Tensor, second: Tensor) -> Tensor:
+    """Mean squared coordinate error of ``(..., J, 3)``, square metres; scalar."""
+    return (first - second).square().mean()

@@ -1,0 +1,128 @@
+"""How the pose auto-encoder learns (METHOD 1.1.1): reconstruction, latent cycle, spread, then the adversary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from sa3dhp_core.protocols.pose_prior import PoseDraw
+from sa3dhp_core.protocols.task import Update
+from sa3dhp_core.types import WHOLE, Shard
+from sa3dhp_priors import config as keys
+from sa3dhp_priors.body import Anatomy
+from sa3dhp_priors.discriminator import Discriminator, gap
+from sa3dhp_priors.schedule import warm_cosine
+
+_START_POSES = 8192
+_DIRECTIONS = 64
+
+
+class Trainable(Protocol):
+    """What the task needs of a pose prior."""
+
+    anatomy: Anatomy
+
+    def encode(self, poses: Tensor) -> Tensor: ...  # noqa: D102
+    def decode(self, z: Tensor) -> Tensor: ...  # noqa: D102
+    def sample(self, count: int, generator: torch.Generator) -> Tensor: ...  # noqa: D102
+    def start(self, poses: Tensor) -> None: ...  # noqa: D102
+
+
+class PoseTask:
+    """Training of a pose auto-encoder; implements `sa3dhp_core.protocols.task.Task`.
+
+    Every rank computes the whole (small) batch, so all stay equal without exchanging gradients.
+
+    Args:
+        prior: the auto-encoder.
+        draw: unpaired poses.
+        config: schedule and weights.
+    """
+
+    clip_norm: float | None = 1.0
+    ema: float | None = None
+    sharded: tuple[str, ...] = ()
+
+    def __init__(self, prior: Any, draw: PoseDraw, config: keys.PoseAae) -> None:
+        self.steps, self._config, self._draw = config.steps, config, draw
+        self._prior: Trainable = prior
+        like = next(prior.parameters())
+        self._discriminator = Discriminator(prior.anatomy).to(device=like.device, dtype=like.dtype)
+        self.modules: dict[str, nn.Module] = {"prior": prior}
+        self._adversary_from = int(config.adversarial_start * config.steps)
+        self._adversarial = config.adversarial_weight > 0 and self._adversary_from < config.steps
+        if self._adversarial:
+            self.modules["discriminator"] = self._discriminator
+        cosine = config.schedule == "cosine"
+        family = torch.optim.AdamW if cosine else torch.optim.Adam
+        self._optimizer = family(prior.parameters(), lr=config.learning_rate, weight_decay=1e-4 if cosine else 0.0)
+        self._scheduler = (
+            torch.optim.lr_scheduler.LambdaLR(self._optimizer, lambda k: warm_cosine(k, config.steps))
+            if cosine
+            else None
+        )
+        self._opponent = torch.optim.Adam(
+            self._discriminator.parameters(), lr=config.discriminator_learning_rate, betas=(0.5, 0.99)
+        )
+
+    def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
+        """One for the auto-encoder, one for its adversary."""
+        own: dict[str, tuple[torch.optim.Optimizer, Any]] = {"prior": (self._optimizer, self._scheduler)}
+        return own | ({"discriminator": (self._opponent, None)} if self._adversarial else {})
+
+    def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
+        """The auto-encoder's update, then the discriminator's once it has set in."""
+        if step == 0:
+            self._prior.start(self._poses(_START_POSES, generator))
+        poses = self._poses(self._config.batch, generator)
+        sampled = self._prior.sample(self._config.batch, generator)
+        adversarial = self._adversarial and step >= self._adversary_from
+        yield self._reconstruct(poses, sampled, generator, adversarial)
+        if adversarial:
+            yield self._discriminate(poses, sampled)
+
+    def _poses(self, count: int, generator: torch.Generator) -> Tensor:
+        like = next(self.modules["prior"].parameters())
+        poses = self._draw(count, generator, WHOLE).to(device=like.device, dtype=like.dtype)
+        if not self._config.mirror:
+            return poses
+        chosen = (torch.rand(count, 1, 1, generator=generator) < 0.5).to(like.device)
+        return torch.where(chosen, self._prior.anatomy.reflect(poses), poses)
+
+    def _reconstruct(self, poses: Tensor, sampled: Tensor, generator: torch.Generator, adversarial: bool) -> Update:
+        config, prior = self._config, self._prior
+        z = prior.encode(poses)
+        pose = (prior.decode(z) - poses).norm(dim=-1).mean()
+        decoded = prior.decode(sampled)
+        cycle = (prior.encode(decoded) - sampled).abs().mean() / config.bound
+        distance = sliced_distance(z, sampled, generator) / config.bound
+        loss = config.pose_weight * pose + config.latent_weight * cycle + config.spread_weight * distance
+        logs: dict[str, Tensor | float] = {
+            "reconstruction_mm": 1000.0 * pose.detach(),
+            "latent_cycle": cycle.detach(),
+            "spread": distance.detach(),
+        }
+        if adversarial:
+            fooled = gap(self._discriminator(prior.anatomy.split(decoded)), 1.0, config.distance)
+            loss = loss + config.adversarial_weight * fooled
+            logs["adversarial"] = fooled.detach()
+        return Update("prior", loss, logs)
+
+    def _discriminate(self, poses: Tensor, sampled: Tensor) -> Update:
+        with torch.no_grad():
+            decoded = self._prior.decode(sampled)
+        true = self._discriminator(self._prior.anatomy.split(poses))
+        false = self._discriminator(self._prior.anatomy.split(decoded))
+        loss = 0.5 * (gap(true, 1.0, self._config.distance) + gap(false, -1.0, self._config.distance))
+        right = 0.5 * ((true > 0).float().mean() + (false < 0).float().mean())
+        return Update("discriminator", loss, {"discriminator_accuracy": right.detach()})
+
+
+def sliced_distance(first: Tensor, second: Tensor, generator: torch.Generator) -> Tensor:
+    """Sliced 1-Wasserstein distance of two clouds ``(N, D)`` over random directions; scalar."""
+    directions = torch.randn(first.shape[-1], _DIRECTIONS, generator=generator).to(first)
+    directions = directions / directions.norm(dim=0, keepdim=True)
+    return ((first @ directions).sort(dim=0).values - (second @ directions).sort(dim=0).values).abs().mean()

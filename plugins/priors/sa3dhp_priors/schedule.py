@@ -1,0 +1,11 @@
+"""Learning-rate factors."""
+
+from __future__ import annotations
+
+import math
+
+
+def warm_cosine(step: int, steps: int, warm_up: int = 20, floor: float = 0.01) -> float:
+    """Linear warm-up over at most `warm_up` steps, then cosine decay to `floor`."""
+    rise = min(1.0, (step + 1) / (min(warm_up, steps) + 1))
+    return rise * (floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, step / max(1, steps)))))
