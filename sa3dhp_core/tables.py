@@ -197,8 +197,9 @@ def caption(summary: Summary) -> str:
     """What the figures are: split, protocols, how many seeds."""
     seeds = sorted({seed for row in summary.rows for cell in row.cells.values() for seed, _ in cell.samples})
     parts = [f"split {summary.split}" if summary.split else "no records"]
-    if any(row.split != summary.split for row in summary.rows):
-        parts.append(f"{', '.join(row.name for row in summary.rows if row.split != summary.split)}: {SOURCE_TEST}")
+    elsewhere = [row.name for row in summary.rows if row.split != summary.split and row.key != row.split]
+    if elsewhere:
+        parts.append(f"of {', '.join(elsewhere)} {SOURCE_TEST}")
     parts += [f"{LABELS[p]} is {p}" for p in summary.protocols if LABELS.get(p, p) != p]
     if len(seeds) > 1:
         parts.append(f"mean ± standard deviation over seeds {', '.join(map(str, seeds))}")

@@ -58,10 +58,12 @@ def ladder(summary: Summary, chosen: str | None) -> Figure | None:
             "textposition": "inside",
             "insidetextanchor": "start",
             "slots": slots,
-            "error_x": {"type": "data", "array": [cell.deviation or 0 for cell in cells], "thickness": 1.2, "width": 4},
             "hovertemplate": "%{y}: %{x:.1f} mm<extra>MPJPE</extra>",
         }
     ]
+    if any(cell.deviation is not None for cell in cells):
+        spread = [round(cell.deviation or 0.0, 2) for cell in cells]
+        data[0]["error_x"] = {"type": "data", "array": spread, "thickness": 1.2, "width": 4}
     aligned = [row for row in rows if PA_MPJPE in row.cells]
     if aligned:
         data.append(

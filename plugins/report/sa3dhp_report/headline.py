@@ -16,6 +16,7 @@ from sa3dhp_core.tables import (
     SOURCE_ONLY,
     SPREAD,
     TARGET_VALIDATION,
+    Cell,
     Row,
     Summary,
     row_key,
@@ -29,9 +30,10 @@ COLLAPSED = 0.6
 
 @attrs.frozen
 class Fact:
-    """A figure with its label and a remark; `warning` marks one to be careful about."""
+    """A figure, what follows it (deviation, unit), its label and a remark; `warning` marks one to be careful about."""
 
     value: str
+    tail: str
     label: str
     remark: str = ""
     warning: bool = False
@@ -92,12 +94,17 @@ def _facts(row: Row, summary: Summary) -> list[Fact]:
         if protocol in row.recovery:
             control = strong.recovery.get(protocol) if strong is not None else None
             remark = f"strong-source control: {control.text} %" if control is not None else ""
-            facts.append(Fact(f"{row.recovery[protocol].text} %", f"of the {LABELS[protocol]} gap recovered", remark))
+            facts.append(Fact(*_parts(row.recovery[protocol]), f"of the {LABELS[protocol]} gap recovered", remark))
     for protocol in (MPJPE, PA_MPJPE):
         if protocol in row.cells:
-            facts.append(Fact(f"{row.cells[protocol].text} mm", LABELS[protocol], f"{summary.split}, {protocol}"))
+            facts.append(Fact(*_parts(row.cells[protocol]), LABELS[protocol], f"{summary.split}, {protocol}"))
     if SPREAD in row.cells:
         collapsed = row.cells[SPREAD].mean < COLLAPSED
         remark = "low: predictions may have collapsed" if collapsed else "relative to the truth; near 0 is collapse"
-        facts.append(Fact(row.cells[SPREAD].text, "spread of predictions", remark, collapsed))
+        facts.append(Fact(*_parts(row.cells[SPREAD]), "spread of predictions", remark, collapsed))
     return facts
+
+
+def _parts(cell: Cell) -> tuple[str, str]:
+    mean, _, deviation = cell.text.partition(" ")
+    return mean, " ".join(part for part in (deviation, cell.unit) if part)
