@@ -1,0 +1,86 @@
+"""Video files through PyAV: what they hold, and their frames one at a time. Crops nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import av
+import av.error
+import numpy as np
+from numpy.typing import NDArray
+
+from sa3dhp_core.errors import DataError
+
+
+@attrs.frozen
+class Footage:
+    """A video's size in pixels, and when each frame is shown, in seconds from the first."""
+
+    path: Path
+    width: int
+    height: int
+    times_s: NDArray[np.float64]
+
+
+def probe(path: Path) -> Footage:
+    """Read what a video holds without decoding it.
+
+    Raises:
+        DataError: unreadable, truncated, without a video stream or without frames.
+    """
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise DataError("no video in the file", where=str(path), expected="a video stream")
+            stream = container.streams.video[0]
+            promised, width, height = stream.frames, stream.codec_context.width, stream.codec_context.height
+            base = stream.time_base
+            stamps = [p.pts for p in container.demux(stream) if p.pts is not None and p.size and not p.is_discard]
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        what = "the file is empty" if path.is_file() and path.stat().st_size == 0 else "unreadable or truncated video"
+        raise DataError(what, where=str(path), found=str(error), expected="a whole mp4 file") from error
+    if not stamps or base is None:
+        raise DataError("the video has no frame", where=str(path), found="length zero", expected="at least one frame")
+    if len(stamps) < promised:
+        raise DataError("the video is truncated", where=str(path), found=f"{len(stamps)} frames", expected=promised)
+    times = np.sort(np.asarray(stamps, dtype=np.float64)) * float(base)
+    if len(times) > 1 and bool((np.diff(times) <= 0).any()):
+        raise DataError("two frames are shown at one time", where=str(path), expected="rising time stamps")
+    return Footage(path, width, height, times - times[0])
+
+
+def frames(footage: Footage) -> Iterator[NDArray[np.uint8]]:
+    """Every frame in the order shown, ``(H, W, 3)`` RGB; one at a time in memory.
+
+    Raises:
+        DataError: the video cannot be decoded to its end, changes size, or is flagged as turned.
+    """
+    where, count = str(footage.path), 0
+    try:
+        with av.open(where) as container:
+            for frame in container.decode(video=0):
+                if (frame.width, frame.height) != (footage.width, footage.height):
+                    found = f"{frame.width} x {frame.height} at frame {count}"
+                    raise DataError(
+                        "the frame size changes",
+                        where=where,
+                        found=found,
+                        expected=f"{footage.width} x {footage.height}",
+                    )
+                if getattr(frame, "rotation", 0):
+                    raise DataError(
+                        "the video is flagged as turned",
+                        where=where,
+                        found=f"{frame.rotation} degrees",
+                        hint="re-encode it upright (ffmpeg does so by default), with boxes to match",
+                    )
+                if frame.is_corrupt:
+                    raise DataError("a damaged frame", where=f"{where}: frame {count}", hint="copy the file again")
+                yield np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+                count += 1
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise DataError(f"the video cannot be decoded: {error}", where=f"{where}: frame {count}") from error
+    if count < len(footage.times_s):
+        raise DataError("the video is truncated", where=where, found=f"{count} frames", expected=len(footage.times_s))
