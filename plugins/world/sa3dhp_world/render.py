@@ -21,7 +21,7 @@ from sa3dhp_world.strokes import MIRRORED_LABELS, Strokes
 
 CENTRE = 0.0
 """Pixel coordinate of the middle of the first pixel."""
-CHUNK_PIXELS = 32 * 64 * 64
+CHUNK_PIXELS = 64 * 64 * 64
 """Pixels that are worked on at once, so that intermediate results stay in the processor's cache."""
 
 

@@ -125,8 +125,8 @@ def dress(joints: Tensor, girth: Tensor, look: Appearance, subject: bool = True)
     bones = skeleton()
     at = {name: joints[:, bones.index(name)] for name in bones.joints}
     scale = (at["spine"] - at["pelvis"]).norm(dim=-1) / bones.bone_lengths_m["spine"]
-    hips = torch.linalg.cross(at["right_hip"] - at["left_hip"], at["spine"] - at["pelvis"])
-    chest = torch.linalg.cross(at["right_shoulder"] - at["left_shoulder"], at["thorax"] - at["spine"])
+    hips = torch.linalg.cross(at["spine"] - at["pelvis"], at["right_hip"] - at["left_hip"])
+    chest = torch.linalg.cross(at["thorax"] - at["spine"], at["right_shoulder"] - at["left_shoulder"])
     pelvis_front, chest_front = normalize(hips, dim=-1), normalize(chest, dim=-1)
     skull = normalize(at["head"] - at["neck"], dim=-1)
     gaze = normalize(at["neck"] - at["thorax"], dim=-1) * 0.35 + chest_front
