@@ -1,27 +1,25 @@
-"""Geometry: mathematics without state, batched, on any device and dtype."""
+"""Stateless mathematics of poses and cameras: batched, differentiable, on any device. Holds no state, draws nothing."""
 
-from sa3dhp_core.geometry.alignment import procrustes
-from sa3dhp_core.geometry.cameras import (
-    crop,
-    minimal_rotation,
-    project,
-    smallest_circle,
-    viewpoint,
-    virtual_camera,
-)
+from sa3dhp_core.geometry.alignment import fit_scale, procrustes
+from sa3dhp_core.geometry.cameras import project, rays, turn_between, viewpoint, virtual_camera
+from sa3dhp_core.geometry.circles import smallest_circle
+from sa3dhp_core.geometry.crops import crop
 from sa3dhp_core.geometry.kinematics import (
+    bone_directions,
     bone_lengths,
     bone_vectors,
-    directions,
     forward_kinematics,
     from_local_directions,
     local_directions,
     root_rotation,
+    standard_lengths,
 )
 from sa3dhp_core.geometry.orthogonal import (
     act_on_images,
     act_on_keypoints,
     act_on_poses,
+    centred_camera,
+    handedness,
     mirror_matrix,
     rotation_x,
     rotation_y,
@@ -32,22 +30,27 @@ __all__ = [
     "act_on_images",
     "act_on_keypoints",
     "act_on_poses",
+    "bone_directions",
     "bone_lengths",
     "bone_vectors",
+    "centred_camera",
     "crop",
-    "directions",
+    "fit_scale",
     "forward_kinematics",
     "from_local_directions",
+    "handedness",
     "local_directions",
-    "minimal_rotation",
     "mirror_matrix",
     "procrustes",
     "project",
+    "rays",
     "root_rotation",
     "rotation_x",
     "rotation_y",
     "rotation_z",
     "smallest_circle",
+    "standard_lengths",
+    "turn_between",
     "viewpoint",
     "virtual_camera",
 ]

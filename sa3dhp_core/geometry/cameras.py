@@ -1,164 +1,119 @@
-"""Pinhole cameras, virtual cameras and exact crops (DESIGN 5). Frame: x right, y down, z away."""
+"""Pinhole cameras: projection, view points, and virtual cameras that look at a person. Never looks into an image.
+
+Frames are OpenCV's (x right, y down, z away); intrinsics ``(..., 3, 3)`` are in pixels without skew. As everywhere in
+this package, pixel coordinates start at the image's corner, so that a crop's centre is ``size / 2``.
+"""
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from sa3dhp_core.geometry.orthogonal import pixel_grid, rotation_x, rotation_z, sample_pixels
+from sa3dhp_core.geometry.orthogonal import rotation_x, rotation_z
+from sa3dhp_core.geometry.shapes import fit_all, need
 
 
 def project(points: Tensor, intrinsics: Tensor) -> Tensor:
-    """Camera-frame points ``(..., J, 3)`` to pixels ``(..., J, 2)`` by ``intrinsics (..., 3, 3)``."""
-    image = points @ intrinsics.transpose(-1, -2)
-    return image[..., :2] / image[..., 2:]
-
-
-def viewpoint(azimuth: Tensor, elevation: Tensor, roll: Tensor) -> Tensor:
-    """World (z up) to camera rotations ``(..., 3, 3)`` from angles in radians.
-
-    The camera stands at the given azimuth and looks down by the elevation; roll turns it about its axis.
-    """
-    looking = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]]).to(azimuth)
-    return rotation_z(roll) @ rotation_x(elevation) @ looking @ rotation_z(azimuth)
-
-
-def smallest_circle(points: Tensor, chunk: int = 2048) -> tuple[Tensor, Tensor]:
-    """Exact smallest circles around points.
+    """Camera-frame points ``(*A, *B, J, 3)`` in any unit to pixels ``(*A, *B, J, 2)``.
 
     Args:
-        points: ``(..., J, 2)``.
-        chunk: items computed at once.
+        points: in front of the camera (z > 0), absolute.
+        intrinsics: ``(*A, 3, 3)`` or ``(*A, *B, 3, 3)`` pixels.
 
-    Returns:
-        Centres ``(..., 2)`` and radii ``(...)``.
+    Raises:
+        DataError: a shape does not fit.
     """
-    lead, count = points.shape[:-2], points.shape[-2]
-    flat = points.reshape(-1, count, 2).double()
-    pieces = [_circle_of(piece) for piece in flat.split(chunk)]
-    centre = torch.cat([c for c, _ in pieces]).to(points).view(*lead, 2)
-    radius = torch.cat([r for _, r in pieces]).to(points).view(lead)
-    return centre, radius
+    need(points, "points", None, 3)
+    need(intrinsics, "intrinsics", 3, 3)
+    points, camera = fit_all((points, 2), (intrinsics.to(points), 2))
+    homogeneous = points @ camera.transpose(-1, -2)
+    return homogeneous[..., :2] / homogeneous[..., 2:]
 
 
-def _circle_of(points: Tensor) -> tuple[Tensor, Tensor]:
-    """Farthest-point improvement: add the worst point to the support, solve the support exactly, until none is out."""
-    n, count, _ = points.shape
-    rows = torch.arange(n, device=points.device)
-    farthest = (points - points.mean(dim=1, keepdim=True)).norm(dim=-1).argmax(dim=1)
-    support = torch.stack([farthest] * 3, dim=1)
-    centre = points[rows, support[:, 0]]
-    radius = torch.zeros_like(centre[:, 0])
-    for _ in range(4 * count):
-        distance = (points - centre[:, None]).norm(dim=-1)
-        worst, index = distance.max(dim=1)
-        open_ = worst > radius * (1 + 1e-12) + 1e-12
-        if not bool(open_.any()):
-            break
-        candidates = torch.cat([support, index[:, None]], dim=1)
-        best_centre, best_radius, best_support = _solve_support(points, rows, candidates)
-        centre = torch.where(open_[:, None], best_centre, centre)
-        radius = torch.where(open_, best_radius, radius)
-        support = torch.where(open_[:, None], best_support, support)
-    return centre, radius
+def rays(pixels: Tensor, intrinsics: Tensor) -> Tensor:
+    """Pixels ``(..., 2)`` to the camera-frame points ``(..., 3)`` at depth 1 that project onto them.
+
+    Args:
+        pixels: ``(..., 2)``.
+        intrinsics: ``(..., 3, 3)`` pixels, broadcast against the pixels' leading axes.
+    """
+    focal = torch.diagonal(intrinsics[..., :2, :2], dim1=-2, dim2=-1)
+    at = (pixels - intrinsics[..., :2, 2]) / focal
+    return torch.cat([at, torch.ones_like(at[..., :1])], dim=-1)
 
 
-def _solve_support(points: Tensor, rows: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Smallest circle around four candidate points: the best pair or triple that contains all four."""
-    four = points[rows[:, None], candidates]
-    centres, radii, members = [], [], []
-    for pair in combinations(range(4), 2):
-        a, b = four[:, pair[0]], four[:, pair[1]]
-        centres.append((a + b) / 2)
-        radii.append((a - b).norm(dim=-1) / 2)
-        members.append(candidates[:, [pair[0], pair[1], pair[1]]])
-    for triple in combinations(range(4), 3):
-        centre, radius = _circumscribed(*(four[:, i] for i in triple))
-        centres.append(centre)
-        radii.append(radius)
-        members.append(candidates[:, list(triple)])
-    centre, radius = torch.stack(centres, dim=1), torch.stack(radii, dim=1)
-    reach = (four[:, None] - centre[:, :, None]).norm(dim=-1).amax(dim=-1)
-    valid = reach <= radius * (1 + 1e-9) + 1e-12
-    cost = torch.where(valid & torch.isfinite(radius), radius, torch.full_like(radius, torch.inf))
-    best = cost.argmin(dim=1)
-    return centre[rows, best], radius[rows, best], torch.stack(members, dim=1)[rows, best]
+def viewpoint(azimuth: Tensor | float, elevation: Tensor | float, roll: Tensor | float = 0.0) -> Tensor:
+    """Rotation ``(..., 3, 3)`` from the world (right-handed, z up) into a camera (x right, y down, z away).
+
+    Args:
+        azimuth: radians ``(...)``. At 0 the camera looks along the world's +y with the world's +x on its right; it
+            turns counter-clockwise as seen from above.
+        elevation: radians; positive: the camera stands above and looks down.
+        roll: radians; the image's content turns clockwise.
+    """
+    given = [angle for angle in (azimuth, elevation, roll) if isinstance(angle, Tensor)]
+    like = given[0] if given else torch.zeros(())
+    azimuth, elevation, roll = torch.broadcast_tensors(
+        *(torch.as_tensor(angle, dtype=like.dtype, device=like.device) for angle in (azimuth, elevation, roll))
+    )
+    level = like.new_tensor([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+    return rotation_z(roll) @ rotation_x(elevation) @ level @ rotation_z(-azimuth)
 
 
-def _circumscribed(a: Tensor, b: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    u, v = b - a, c - a
-    cross = 2 * (u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0])
-    uu, vv = u.square().sum(-1), v.square().sum(-1)
-    offset = torch.stack([v[:, 1] * uu - u[:, 1] * vv, u[:, 0] * vv - v[:, 0] * uu], dim=-1) / cross[:, None]
-    return a + offset, offset.norm(dim=-1)
+def turn_between(start: Tensor, end: Tensor) -> Tensor:
+    """The smallest rotation ``(..., 3, 3)`` that takes one unit vector ``(..., 3)`` to another.
+
+    A product of two half-turns, about `start` and about the bisector, hence orthogonal however close the vectors are
+    to opposite; for exactly opposite ones some half-turn across is taken.
+    """
+    start, end = torch.broadcast_tensors(start, end)
+    smallest = torch.nn.functional.one_hot(start.abs().argmin(dim=-1), 3).to(start)
+    across = torch.nn.functional.normalize(torch.linalg.cross(start, smallest), dim=-1)
+    between = start + end
+    opposite = (between * between).sum(-1, keepdim=True) < 1e-12
+    axis = torch.nn.functional.normalize(torch.where(opposite, across, between), dim=-1)
+    one = torch.eye(3, dtype=start.dtype, device=start.device)
+    return (2 * axis.unsqueeze(-1) * axis.unsqueeze(-2) - one) @ (2 * start.unsqueeze(-1) * start.unsqueeze(-2) - one)
 
 
 def virtual_camera(
     centre_px: Tensor, radius_px: Tensor, intrinsics: Tensor, size: int, margin: float = 1.15
 ) -> tuple[Tensor, Tensor]:
-    """The camera that looks at a circle's centre and whose crop the circle, enlarged by `margin`, fills.
+    """A camera at the same place that looks at a person, so that a crop of it behaves well under O(3).
+
+    It is turned by the smallest rotation that takes the centre's ray to the optical axis. Its focal length makes the
+    cone around that ray which just holds the circle of ``margin * radius_px`` fill the crop's inscribed disc; the
+    cone's half-angle is exact, off-centre too: with the centre at the distance c from the principal point, in focal
+    lengths, and the radius r, ``sin a = r / sqrt(1 + c^2)`` where ``r <= c``, else ``a = atan c + atan(r - c)``.
 
     Args:
-        centre_px: ``(..., 2)`` of the circle in the frame.
+        centre_px: ``(..., 2)`` of the circle around the person, pixels of the frame.
         radius_px: ``(...)``.
-        intrinsics: ``(..., 3, 3)`` of the frame.
-        size: side of the square crop, pixels.
-        margin: enlargement.
+        intrinsics: ``(..., 3, 3)`` of the frame's camera.
+        size: side of the crop in pixels.
+        margin: how much wider than the circle the disc is.
 
     Returns:
-        Rotation ``(..., 3, 3)`` from the frame's camera to the virtual one, least twist, and its intrinsics
-        ``(..., 3, 3)``, principal point at the crop's centre.
+        The rotation ``(..., 3, 3)`` from the frame's camera into the virtual one, and the latter's intrinsics
+        ``(..., 3, 3)`` with the principal point at ``size / 2``.
+
+    Raises:
+        DataError: a shape does not fit.
     """
-    inverse = torch.linalg.inv(intrinsics)
+    need(centre_px, "centre", 2)
+    need(intrinsics, "intrinsics", 3, 3)
+    intrinsics = intrinsics.to(centre_px)
+    ray = rays(centre_px, intrinsics)
+    axis = ray.new_tensor([0.0, 0.0, 1.0])
+    rotation = turn_between(torch.nn.functional.normalize(ray, dim=-1), axis)
 
-    def ray(pixels: Tensor) -> Tensor:
-        return functional.normalize((inverse @ functional.pad(pixels, (0, 1), value=1.0)[..., None])[..., 0], dim=-1)
-
-    axis = ray(centre_px)
-    forward = torch.zeros_like(axis)
-    forward[..., 2] = 1.0
-    rotation = minimal_rotation(axis, forward)
-    around = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]).to(centre_px)
-    edges = torch.stack([ray(centre_px + offset * radius_px[..., None]) for offset in around], dim=-2)
-    cosine = (edges * axis[..., None, :]).sum(-1).clamp(-1, 1)
-    tangent = ((1 - cosine.square()).clamp_min(1e-12).sqrt() / cosine).amax(dim=-1)
-    focal = size / 2 / (margin * tangent)
-    virtual = torch.zeros(*focal.shape, 3, 3).to(centre_px)
-    virtual[..., 0, 0] = virtual[..., 1, 1] = focal
-    virtual[..., 0, 2] = virtual[..., 1, 2] = (size - 1) / 2
-    virtual[..., 2, 2] = 1.0
-    return rotation, virtual
-
-
-def minimal_rotation(start: Tensor, end: Tensor) -> Tensor:
-    """Rotations ``(..., 3, 3)`` of least angle that take unit vectors `start` to `end` (Rodrigues)."""
-    cross = torch.linalg.cross(start, end)
-    cosine = (start * end).sum(-1)[..., None, None]
-    zero = torch.zeros_like(cross[..., 0])
-    x, y, z = cross.unbind(-1)
-    skew = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
-    eye = torch.eye(3).to(start)
-    return eye + skew + skew @ skew / (1 + cosine).clamp_min(1e-9)
-
-
-def crop(images: Tensor, intrinsics: Tensor, rotation: Tensor, virtual_intrinsics: Tensor, size: int) -> Tensor:
-    """Sample frames ``(N, C, H, W)`` as virtual cameras see them: ``(N, C, size, size)``.
-
-    Strong reduction is anti-aliased: the frame is first averaged down by powers of two.
-    """
-    reduction = (virtual_intrinsics[:, 0, 0] / intrinsics.expand(len(images), 3, 3)[:, 0, 0]).reciprocal()
-    crops = []
-    for frame, k, r, v, shrink in zip(
-        images, intrinsics.expand(len(images), 3, 3), rotation, virtual_intrinsics, reduction.tolist(), strict=True
-    ):
-        level = max(0, int(torch.tensor(shrink).log2().floor()))
-        frame = functional.avg_pool2d(frame[None], 2**level) if level else frame[None]
-        to_source = k @ r.T @ torch.linalg.inv(v)
-        points = pixel_grid(size, size, frame).to(to_source) @ to_source.T
-        source = points[..., :2] / points[..., 2:]
-        source = (source + 0.5) / 2**level - 0.5
-        crops.append(sample_pixels(frame, source[None].to(frame)))
-    return torch.cat(crops)
+    focal = torch.minimum(intrinsics[..., 0, 0], intrinsics[..., 1, 1])
+    radius = (radius_px.to(centre_px) * margin / focal).clamp(min=1e-6)
+    square = ray[..., 0] ** 2 + ray[..., 1] ** 2
+    away = square.clamp(min=1e-20).sqrt()
+    far_off = radius / (1 + square - radius**2).clamp(min=1e-6).sqrt()
+    around = radius / (1 - away * (radius - away)).clamp(min=1e-3)
+    virtual_focal = (size / 2) / torch.where(radius <= away, far_off, around)
+    zero, one = torch.zeros_like(virtual_focal), torch.ones_like(virtual_focal)
+    rows = [[virtual_focal, zero, one * size / 2], [zero, virtual_focal, one * size / 2], [zero, zero, one]]
+    return rotation, torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)

@@ -1,0 +1,43 @@
+"""Sampling images along homographies. Holds the pixel-centre convention in one place; knows nothing of people.
+
+Pixel coordinates are continuous and start at the image's corner: pixel (row i, column j) has its centre at
+``(j + 1/2, i + 1/2)``.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+Padding = Literal["border", "grey", "black"]
+PADDINGS: tuple[Padding, ...] = ("border", "grey", "black")
+
+
+def pixel_grid(height: int, width: int, like: Tensor, finer: int = 1) -> Tensor:
+    """Homogeneous pixel centres ``(3, H*W)`` of an image, or of `finer` times finer sub-pixels of it."""
+    x = (torch.arange(width * finer, dtype=like.dtype, device=like.device) + 0.5) / finer
+    y = (torch.arange(height * finer, dtype=like.dtype, device=like.device) + 0.5) / finer
+    rows, columns = torch.meshgrid(y, x, indexing="ij")
+    return torch.stack([columns.flatten(), rows.flatten(), torch.ones_like(rows.flatten())])
+
+
+def sample(images: Tensor, grid: Tensor, maps: Tensor, padding: Padding = "border", side: int | None = None) -> Tensor:
+    """Bilinear values of ``images (N, C, H, W)`` at the homographies ``maps (N, 3, 3)`` of ``grid (3, P)``.
+
+    The grid is that of a square of `side` pixels, or (None) of an image of the same size as the given ones. Points
+    behind the camera (third coordinate not positive) count as outside.
+    """
+    height, width = images.shape[-2:]
+    shape = (height, width) if side is None else (side, side)
+    scale = maps.new_tensor([[2 / width, 0, -1], [0, 2 / height, -1], [0, 0, 1]])
+    points = (scale @ maps) @ grid
+    ahead = points[:, 2:] > 1e-6
+    flat = torch.where(ahead, points[:, :2] / points[:, 2:].clamp(min=1e-6), 1e4)
+    where = flat.transpose(1, 2).reshape(-1, *shape, 2)
+    if padding == "grey":
+        return functional.grid_sample(images - 0.5, where, padding_mode="zeros", align_corners=False) + 0.5
+    mode = "border" if padding == "border" else "zeros"
+    return functional.grid_sample(images, where, padding_mode=mode, align_corners=False)
