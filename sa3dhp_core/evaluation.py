@@ -1,210 +1,306 @@
-"""Evaluation protocols: cards that say exactly what a number is, and their one implementation.
+"""Metrics by protocol card: what exactly a reported number is. Runs no model and chooses no split.
 
-A number without its protocol's id does not exist: MPJPE with aligned scale, or with the better of two hypotheses, is
-another protocol with another name. Errors are accumulated per sample, never as means of batches.
+A protocol says which joints count, relative to which root, how predictions are aligned to the truth, which of several
+hypotheses counts and how errors are averaged; its card in ``registry/protocols`` is all of that as data. Errors are
+accumulated per sample and joint, in double precision, never as means of batches.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+import math
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
 
 import attrs
+import cattrs
 import torch
-from attrs.validators import in_
+from attrs import validators
+from cattrs.errors import ClassValidationError
+from cattrs.v import transform_error
 from torch import Tensor
 
-from sa3dhp_core.cards import read_card
+from sa3dhp_core.cards import read_card, registry_folder
 from sa3dhp_core.errors import DataError, RecipeError, nearest
-from sa3dhp_core.geometry import procrustes
-from sa3dhp_core.structuring import structure
+from sa3dhp_core.geometry.alignment import fit_scale, procrustes
+from sa3dhp_core.geometry.shapes import need_poses
 from sa3dhp_core.types import Skeleton
 
-METRICS = ("mpjpe", "pck", "auc", "accel")
-ALIGNMENTS = ("none", "scale", "procrustes")
-HYPOTHESES = ("single", "depth-mirror")
+MM = 1000.0
+
+Metric = Literal["mpjpe", "pck", "auc", "accel"]
+Alignment = Literal["none", "scale", "procrustes"]
+Scale = Literal["predicted", "fitted"]
+Hypotheses = Literal["single", "best-of-depth-mirror"]
+
+UNITS: dict[str, str] = {"mpjpe": "mm", "pck": "%", "auc": "%", "accel": "mm/frame^2"}
+ORACLES: tuple[str, ...] = ("true scale", "true orientation", "true depth sign")
 
 
 @attrs.frozen
 class Protocol:
-    """An evaluation protocol.
+    """How a number comes about; the fields are the card's keys.
 
     Attributes:
-        id: the card's id.
-        name: what the field calls it.
-        source: where it is defined.
-        metric: ``mpjpe`` (mean joint distance), ``pck`` (share of joints within a threshold), ``auc`` (mean of pck over
-            thresholds), ``accel`` (distance of second differences of consecutive frames).
-        unit: of the value, ``mm`` or ``%`` or ``mm/frame^2``.
-        root: joint that is put at the origin before anything else; empty for none.
-        joints: joints that count; all if empty.
-        alignment: ``none``, ``scale`` (best scale of the prediction) or ``procrustes`` (best similarity).
-        hypotheses: ``single``, or ``depth-mirror``: the better of the pose and its mirror image in depth, per sample.
-        thresholds_mm: of pck and auc.
-        uses_truth_for: what the protocol takes from the ground truth besides the comparison.
+        id: the card's file name.
+        name: what the field calls the number.
+        source: where the definition comes from.
+        metric: ``mpjpe`` mean distance; ``pck`` share of joints nearer than the threshold; ``auc`` mean of that share
+            over all thresholds; ``accel`` mean distance of second differences over time.
+        joints: names of the joints that count; empty means all.
+        root: joint that both poses are moved to before all else, or ``none``.
+        alignment: ``none``, ``scale`` (one factor a pose), ``procrustes`` (rotation, translation and, if the scale
+            is fitted, size).
+        scale: ``predicted`` (as it is) or ``fitted`` to the truth.
+        hypotheses: ``single``, or ``best-of-depth-mirror``: a pose counts as the better of itself and its mirror in
+            depth, each after alignment, by mean distance.
+        averaging: ``sample``: every joint of every sample (of ``accel``: of every inner frame) weighs the same.
+        unit: of the value.
+        oracle_inputs: what of the truth enters the prediction before it is compared.
+        thresholds_mm: of ``pck`` (one) and ``auc``.
     """
 
     id: str
     name: str
     source: str
-    metric: Literal["mpjpe", "pck", "auc", "accel"] = attrs.field(validator=in_(METRICS))
+    metric: Metric
+    root: str
+    alignment: Alignment
+    scale: Scale
+    hypotheses: Hypotheses
     unit: str
-    root: str = "pelvis"
     joints: tuple[str, ...] = ()
-    alignment: Literal["none", "scale", "procrustes"] = attrs.field(default="none", validator=in_(ALIGNMENTS))
-    hypotheses: Literal["single", "depth-mirror"] = attrs.field(default="single", validator=in_(HYPOTHESES))
+    averaging: Literal["sample"] = "sample"
+    oracle_inputs: tuple[str, ...] = attrs.field(
+        default=(), validator=validators.deep_iterable(validators.in_(ORACLES))
+    )
     thresholds_mm: tuple[float, ...] = ()
-    uses_truth_for: str = "nothing"
+
+    def __attrs_post_init__(self) -> None:
+        wanted = {"none": ("predicted",), "scale": ("fitted",), "procrustes": ("predicted", "fitted")}[self.alignment]
+        oracles = {
+            "true scale": self.scale == "fitted",
+            "true orientation": self.alignment == "procrustes",
+            "true depth sign": self.hypotheses == "best-of-depth-mirror",
+        }
+        problems = [
+            (
+                self.scale not in wanted,
+                "scale",
+                self.scale,
+                " or ".join(wanted) + f" with alignment {self.alignment!r}",
+            ),
+            (self.unit != UNITS[self.metric], "unit", self.unit, UNITS[self.metric]),
+            (
+                set(self.oracle_inputs) != {name for name, used in oracles.items() if used},
+                "oracle_inputs",
+                list(self.oracle_inputs),
+                [name for name, used in oracles.items() if used],
+            ),
+            (
+                len(self.thresholds_mm) < {"pck": 1, "auc": 2}.get(self.metric, 0)
+                or len(self.thresholds_mm) > {"pck": 1, "auc": math.inf}.get(self.metric, 0),
+                "thresholds_mm",
+                list(self.thresholds_mm),
+                {"pck": "one threshold", "auc": "two or more thresholds"}.get(self.metric, "none"),
+            ),
+            (self.metric == "accel" and self.alignment != "none", "alignment", self.alignment, "none with accel"),
+            (
+                self.metric == "accel" and self.hypotheses != "single",
+                "hypotheses",
+                self.hypotheses,
+                "single with accel",
+            ),
+        ]
+        for wrong, key, found, expected in problems:
+            if wrong:
+                raise RecipeError(
+                    "the card contradicts itself",
+                    where=f"protocols/{self.id}.toml: {key}",
+                    found=found,
+                    expected=expected,
+                )
+
+
+def protocol_from_card(card: dict[str, Any], where: str) -> Protocol:
+    """A protocol from a card's plain data; `where` names the card in errors.
+
+    Raises:
+        RecipeError: a key is missing, unknown, ill-typed or contradicts another.
+    """
+    known = [field.name for field in attrs.fields(Protocol)]
+    for key in card:
+        if key not in known:
+            raise RecipeError("unknown key", where=f"{where}: {key}", hint=nearest(key, known))
+    converter = cattrs.Converter(forbid_extra_keys=True)
+    converter.register_structure_hook(str, lambda value, _: _text(value))
+    try:
+        return converter.structure(card, Protocol)
+    except ClassValidationError as error:
+        own = [inner for inner in error.exceptions if isinstance(inner, RecipeError)]
+        if own:
+            raise own[0] from None
+        raise RecipeError("the card cannot be read", where=where, found="; ".join(transform_error(error))) from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected text, found {value!r}")
+    return value
+
+
+@cache
+def load_protocol(card_id: str) -> Protocol:
+    """The protocol of a card in ``registry/protocols``.
+
+    Raises:
+        RecipeError: there is no such card, or it is wrong.
+    """
+    where = f"protocols/{card_id}.toml"
+    protocol = protocol_from_card(read_card("protocols", card_id), where)
+    if protocol.id != card_id:
+        path = Path(registry_folder() / "protocols" / f"{card_id}.toml")
+        raise RecipeError("the id is not the file's name", where=str(path), found=protocol.id, expected=card_id)
+    return protocol
 
 
 @attrs.frozen
 class Evaluation:
-    """A value, the mean error of each scored joint (mm), and how many samples it rests on."""
+    """A number with what it rests on.
 
+    Attributes:
+        protocol: id of its card.
+        value: in `unit`.
+        unit: ``mm``, ``%`` or ``mm/frame^2``.
+        per_joint: joint name to the value of that joint alone.
+        count: samples that it is the mean of (of ``accel``: inner frames).
+    """
+
+    protocol: str
     value: float
-    per_joint_mm: dict[str, float]
+    unit: str
+    per_joint: dict[str, float]
     count: int
 
 
-def load_protocol(protocol_id: str) -> Protocol:
-    """The protocol of a card in ``registry/protocols``; raises `RecipeError` with the nearest id."""
-    return structure(Protocol, read_card("protocols", protocol_id), "", f"protocols/{protocol_id}.toml")
+class Accumulator:
+    """Sums errors batch by batch; the result does not depend on how samples are divided into batches."""
+
+    def __init__(self, protocol: Protocol, skeleton: Skeleton) -> None:
+        unknown = [joint for joint in (*protocol.joints, protocol.root) if joint not in (*skeleton.joints, "none")]
+        if unknown:
+            raise DataError(
+                f"protocol {protocol.id!r} does not fit the skeleton {skeleton.id!r}",
+                found=f"joint {unknown[0]!r}",
+                hint=nearest(unknown[0], skeleton.joints),
+            )
+        self._protocol, self._skeleton = protocol, skeleton
+        self._joints = protocol.joints or skeleton.joints
+        self._sums = torch.zeros(len(self._joints), dtype=torch.float64)
+        self._count = 0
+
+    def add(self, prediction: Tensor, truth: Tensor) -> None:
+        """Count samples in.
+
+        Args:
+            prediction: ``(..., J, 3)`` metres; of ``accel`` ``(..., T, J, 3)`` with T >= 3 consecutive frames.
+            truth: the same shape.
+
+        Raises:
+            DataError: shapes differ or do not fit the skeleton, values are not finite, or T is too small.
+        """
+        values = _per_sample(self._protocol, prediction, truth, self._skeleton, self._joints)
+        self._sums += values.sum(dim=0).cpu()
+        self._count += len(values)
+
+    def result(self) -> Evaluation:
+        """The mean over all samples so far; raises `DataError` if there are none."""
+        if self._count == 0:
+            raise DataError(f"nothing to evaluate by {self._protocol.id!r}", expected="at least one sample")
+        means = (self._sums / self._count).tolist()
+        return Evaluation(
+            protocol=self._protocol.id,
+            value=math.fsum(means) / len(means),
+            unit=self._protocol.unit,
+            per_joint=dict(zip(self._joints, means, strict=True)),
+            count=self._count,
+        )
 
 
 def evaluate(protocol: Protocol, prediction: Tensor, truth: Tensor, skeleton: Skeleton) -> Evaluation:
-    """Score predictions.
-
-    Args:
-        protocol: what to compute.
-        prediction: ``(N, J, 3)`` metres, camera frame; ``(N, T, J, 3)`` for ``accel``.
-        truth: same shape.
-        skeleton: names the joints.
-
-    Raises:
-        DataError: the shapes differ or do not fit the skeleton, or a value is not finite.
-        RecipeError: the protocol scores a joint that the skeleton lacks.
-    """
-    errors = joint_errors(protocol, prediction, truth, skeleton)
-    accumulator = Accumulator(protocol, _scored(protocol, skeleton))
-    accumulator.add(errors)
+    """The protocol's number for predictions ``(..., J, 3)`` in metres against the truth; see `Accumulator.add`."""
+    accumulator = Accumulator(protocol, skeleton)
+    accumulator.add(prediction, truth)
     return accumulator.result()
 
 
-def joint_errors(protocol: Protocol, prediction: Tensor, truth: Tensor, skeleton: Skeleton) -> Tensor:
-    """Error of each scored joint of each sample, millimetres: ``(N, S)``."""
-    _check(prediction, truth, skeleton, 4 if protocol.metric == "accel" else 3)
-    prediction, truth = prediction.double(), truth.double()
-    if protocol.root:
-        index = _joint(protocol.root, skeleton, protocol)
-        prediction = prediction - prediction[..., index : index + 1, :]
-        truth = truth - truth[..., index : index + 1, :]
-    keep = [skeleton.index(name) for name in _scored(protocol, skeleton)]
-    prediction, truth = prediction[..., keep, :], truth[..., keep, :]
-    if protocol.metric == "accel":
-        prediction, truth = _second_difference(prediction), _second_difference(truth)
-        return (1000 * (prediction - truth).norm(dim=-1)).flatten(0, -2)
-    errors = 1000 * (_aligned(protocol, prediction, truth) - truth).norm(dim=-1)
-    if protocol.hypotheses == "depth-mirror":
-        mirrored = prediction * prediction.new_tensor([1.0, 1.0, -1.0])
-        other = 1000 * (_aligned(protocol, mirrored, truth) - truth).norm(dim=-1)
-        better = other.mean(dim=-1) < errors.mean(dim=-1)
-        errors = torch.where(better[..., None], other, errors)
-    return errors
-
-
-class Accumulator:
-    """Accumulates joint errors per sample, so that a value never depends on the batches.
-
-    Args:
-        protocol: what the errors belong to.
-        joints: names of the scored joints.
-    """
-
-    def __init__(self, protocol: Protocol, joints: Sequence[str]) -> None:
-        self.protocol, self.joints = protocol, tuple(joints)
-        self._sum = 0.0
-        self._per_joint = torch.zeros(len(self.joints), dtype=torch.float64)
-        self.count = 0
-
-    def add(self, errors: Tensor) -> None:
-        """Add errors ``(N, S)`` in millimetres."""
-        self._per_joint += errors.double().sum(dim=0).cpu()
-        self._sum += float(_per_sample(self.protocol, errors).sum())
-        self.count += len(errors)
-
-    def result(self) -> Evaluation:
-        """The value so far.
-
-        Raises:
-            DataError: nothing was added.
-        """
-        if self.count == 0:
-            raise DataError("there is nothing to score", where=f"protocol {self.protocol.id!r}", expected="samples")
-        per_joint = (self._per_joint / self.count).tolist()
-        return Evaluation(self._sum / self.count, dict(zip(self.joints, per_joint, strict=True)), self.count)
-
-
 def spread(prediction: Tensor, truth: Tensor, skeleton: Skeleton) -> float:
-    """Spread of root-relative predictions over that of the truth: 0 for a collapsed model, 1 where they agree.
+    """How much predictions vary, relative to the truth: 1 as much, 0 collapsed to one pose.
 
-    Each is the root of the mean squared deviation from the mean pose; ``(N, J, 3)`` both.
+    The ratio of the root mean squared distances of root-relative joints from the mean pose. Takes ``(..., J, 3)``.
+
+    Raises:
+        DataError: shapes differ or do not fit, values are not finite, or all of the truth is one pose.
     """
-    _check(prediction, truth, skeleton, 3)
+    moving, fixed = _checked(prediction, truth, skeleton)
     root = skeleton.index(skeleton.root)
-
-    def deviation(poses: Tensor) -> Tensor:
-        relative = poses.double() - poses[:, root : root + 1].double()
-        return (relative - relative.mean(dim=0)).square().sum(-1).mean().sqrt()
-
-    return float(deviation(prediction) / deviation(truth).clamp_min(1e-12))
-
-
-def _per_sample(protocol: Protocol, errors: Tensor) -> Tensor:
-    if protocol.metric in ("mpjpe", "accel"):
-        return errors.mean(dim=-1)
-    thresholds = errors.new_tensor(protocol.thresholds_mm)
-    hits = (errors[..., None] < thresholds) if protocol.metric == "pck" else (errors[..., None] <= thresholds)
-    return 100 * hits.double().mean(dim=(-1, -2))
+    moving, fixed = (poses - poses[..., root : root + 1, :] for poses in (moving, fixed))
+    own, wanted = (
+        float(((poses - poses.flatten(0, -3).mean(dim=0)) ** 2).sum(dim=-1).mean().sqrt()) for poses in (moving, fixed)
+    )
+    if wanted == 0:
+        raise DataError("the truth does not vary, so there is no spread to compare with", found="one pose only")
+    return own / wanted
 
 
-def _aligned(protocol: Protocol, prediction: Tensor, truth: Tensor) -> Tensor:
-    if protocol.alignment == "procrustes":
-        return procrustes(prediction, truth)
-    if protocol.alignment == "scale":
-        dot = (prediction * truth).sum((-1, -2), keepdim=True)
-        return prediction * dot / prediction.square().sum((-1, -2), keepdim=True).clamp_min(1e-12)
-    return prediction
-
-
-def _second_difference(poses: Tensor) -> Tensor:
-    return poses[:, 2:] - 2 * poses[:, 1:-1] + poses[:, :-2]
-
-
-def _scored(protocol: Protocol, skeleton: Skeleton) -> tuple[str, ...]:
-    for name in protocol.joints:
-        _joint(name, skeleton, protocol)
-    return protocol.joints or skeleton.joints
-
-
-def _joint(name: str, skeleton: Skeleton, protocol: Protocol) -> int:
-    if name not in skeleton.joints:
-        raise RecipeError(
-            f"skeleton {skeleton.id!r} lacks a joint that the protocol needs",
-            where=f"protocol {protocol.id!r}",
-            found=name,
-            hint=nearest(name, skeleton.joints),
-        )
-    return skeleton.index(name)
-
-
-def _check(prediction: Tensor, truth: Tensor, skeleton: Skeleton, axes: int) -> None:
-    expected = f"(N, {'T, ' if axes == 4 else ''}{len(skeleton)}, 3)"
+def _checked(prediction: Tensor, truth: Tensor, skeleton: Skeleton) -> tuple[Tensor, Tensor]:
+    """Both in double, with at least one leading axis, after refusing what cannot be compared."""
+    need_poses(prediction, skeleton, "predictions")
+    need_poses(truth, skeleton, "true poses")
     if prediction.shape != truth.shape:
         raise DataError(
             "predictions and truth differ in shape", found=tuple(prediction.shape), expected=tuple(truth.shape)
         )
-    if prediction.dim() != axes or prediction.shape[-2:] != (len(skeleton), 3):
-        raise DataError("poses of the wrong shape", found=tuple(prediction.shape), expected=expected)
-    for name, poses in (("predictions", prediction), ("truth", truth)):
-        if not bool(torch.isfinite(poses).all()):
-            raise DataError(f"{name} are not finite", found="NaN or infinity", expected="metres")
+    for poses, name in ((prediction, "predictions"), (truth, "true poses")):
+        wrong = int((~torch.isfinite(poses)).flatten(-2).any(dim=-1).sum())
+        if wrong:
+            raise DataError(f"{name} have NaN or infinite joints", found=f"{wrong} such poses", expected="none")
+    lead = prediction.shape[:-2] or (1,)
+    moving, fixed = (poses.detach().to(torch.float64).reshape(*lead, -1, 3) for poses in (prediction, truth))
+    return moving, fixed.to(moving.device)
+
+
+def _per_sample(
+    protocol: Protocol, prediction: Tensor, truth: Tensor, skeleton: Skeleton, joints: tuple[str, ...]
+) -> Tensor:
+    """``(N, K)``: of each sample and counted joint, what the protocol averages."""
+    moving, fixed = _checked(prediction, truth, skeleton)
+    if protocol.root != "none":
+        root = skeleton.index(protocol.root)
+        moving, fixed = (poses - poses[..., root : root + 1, :] for poses in (moving, fixed))
+    kept = [skeleton.index(joint) for joint in joints]
+    moving, fixed = moving[..., kept, :], fixed[..., kept, :]
+    if protocol.metric == "accel":
+        if moving.dim() < 4 or moving.shape[-3] < 3:
+            raise DataError(
+                "acceleration needs sequences", found=tuple(prediction.shape), expected="(..., T >= 3, J, 3)"
+            )
+        moving, fixed = (poses.diff(n=2, dim=-3) for poses in (moving, fixed))
+    moving, fixed = moving.flatten(0, -3), fixed.flatten(0, -3)
+    distance_mm = _distance_mm(protocol, moving, fixed)
+    if protocol.hypotheses == "best-of-depth-mirror":
+        other = _distance_mm(protocol, moving * moving.new_tensor([1.0, 1.0, -1.0]), fixed)
+        better = other.mean(dim=-1, keepdim=True) < distance_mm.mean(dim=-1, keepdim=True)
+        distance_mm = torch.where(better, other, distance_mm)
+    if protocol.metric in ("mpjpe", "accel"):
+        return distance_mm
+    thresholds = distance_mm.new_tensor(protocol.thresholds_mm)
+    return 100.0 * (distance_mm.unsqueeze(-1) < thresholds).double().mean(dim=-1)
+
+
+def _distance_mm(protocol: Protocol, moving: Tensor, fixed: Tensor) -> Tensor:
+    if protocol.alignment == "procrustes":
+        moving = procrustes(moving, fixed, scale=protocol.scale == "fitted")
+    elif protocol.alignment == "scale":
+        moving = fit_scale(moving, fixed)
+    return MM * (moving - fixed).norm(dim=-1)
