@@ -145,6 +145,7 @@ def render_table(records: Iterable[Record], split: str | None = None, title: str
         title_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
+        min_width=40,
     )
     head, *columns = header(summary)
     table.add_column(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from sa3dhp_core.cards import skeleton
 
@@ -138,3 +140,15 @@ def _crop(pose: np.ndarray, size: int = 64) -> np.ndarray:
             x, y = (size / 2 + (pose[joint] * part + pose[parent] * (1 - part) - middle)[:2] * size / 2.1).astype(int)
             image[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2] = (190, 80, 60) if joint % 2 else (60, 70, 130)
     return image.astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def whole_run() -> Callable[..., Path]:
+    """The function that writes a complete run directory."""
+    return write_run
+
+
+@pytest.fixture(scope="session")
+def made_up_records() -> Callable[..., list[dict[str, object]]]:
+    """The function that makes the records of `whole_run`."""
+    return records
