@@ -14,6 +14,15 @@ from fractions import Fraction
 import attrs
 
 
+def _wrap(degrees: Fraction) -> Fraction:
+    wrapped = Fraction(degrees) % 360
+    return wrapped - 360 if wrapped > 180 else wrapped
+
+
+def _ascending(spreads: Iterable[Fraction]) -> tuple[Fraction, ...]:
+    return tuple(sorted(spread for spread in spreads if spread > 0))
+
+
 class Axis(Enum):
     """Axis of a turn, named as in expressions: about the optical axis (z), up-down (x), left-right (y)."""
 
@@ -38,8 +47,8 @@ class Turn:
     """
 
     axis: Axis
-    centre: Fraction = attrs.field(converter=lambda degrees: _wrap(Fraction(degrees)))
-    spreads: tuple[Fraction, ...] = attrs.field(default=(), converter=lambda s: tuple(sorted(x for x in s if x > 0)))
+    centre: Fraction = attrs.field(converter=_wrap)
+    spreads: tuple[Fraction, ...] = attrs.field(default=(), converter=_ascending)
 
     @property
     def trivial(self) -> bool:
@@ -115,8 +124,3 @@ def reduced(word: Iterable[Factor]) -> tuple[Factor, ...]:
         if isinstance(factor, MaybeFlip) or not factor.trivial:
             stack.append(factor)
     return tuple(stack)
-
-
-def _wrap(degrees: Fraction) -> Fraction:
-    wrapped = degrees % 360
-    return wrapped - 360 if wrapped > 180 else wrapped

@@ -11,7 +11,7 @@ from sa3dhp_core.protocols.pose_prior import PosePrior
 from sa3dhp_core.protocols.relation import Relation
 from sa3dhp_core.protocols.task import Task
 from sa3dhp_relations import config as keys
-from sa3dhp_relations.tasks import Draw, EncodeMotion, relation_task
+from sa3dhp_relations.tasks import Draw, EncodeMotion, LatentNetwork, relation_task
 
 Bound = Callable[[Tensor], Tensor]
 
@@ -34,8 +34,8 @@ class Modulated(nn.Module):
         return hidden + nn.functional.gelu(self.inner(normed))
 
 
-class ResidualMlpNetwork(nn.Module):
-    """``T(z; c) = z + A [z, c, c x z] + MLP(z; c)``, held inside the latent domain.
+class ResidualMlpNetwork(LatentNetwork):
+    """``T(z; c) = z + A [z, c, c x z] + MLP(z; c)`` (c: `expanded` condition), held inside the latent domain.
 
     Nothing is squashed on the way: values beyond the range of `bound` are clamped with the gradient passed through,
     so the identity and everything close to it stay exact. Before its first step the affine part is the ridge
@@ -50,9 +50,11 @@ class ResidualMlpNetwork(nn.Module):
     def __init__(self, config: keys.ResidualMlp, width: int, condition: int, bound: Bound) -> None:
         super().__init__()
         self.config = config
-        self.affine = nn.Linear(width + condition + width * condition, width)
-        self.enter = nn.Linear(width + condition, config.hidden)
-        self.hidden = nn.ModuleList(Modulated(config.hidden, condition) for _ in range(config.layers))
+        told = expanded(torch.zeros(condition)).shape[-1]
+        self.affine = nn.Linear(width + told + width * told, width)
+        self.start_pairs = min(4096, 8 * self.affine.in_features)
+        self.enter = nn.Linear(width + told, config.hidden)
+        self.hidden = nn.ModuleList(Modulated(config.hidden, told) for _ in range(config.layers))
         self.leave = nn.Linear(config.hidden, width)
         for layer in (self.affine, self.leave):
             nn.init.zeros_(layer.weight)
@@ -65,19 +67,21 @@ class ResidualMlpNetwork(nn.Module):
 
     def forward(self, embedding: Tensor, condition: Tensor) -> Tensor:
         """``(..., width)``, ``(..., P)`` -> ``(..., width)`` inside the latent domain."""
+        told = expanded(condition)
         standard = (embedding - self.centre) / self.spread
-        hidden = self.enter(torch.cat((standard, condition), dim=-1))
+        hidden = self.enter(torch.cat((standard, told), dim=-1))
         for layer in self.hidden:
-            hidden = layer(hidden, condition)
-        raw = embedding + self.affine(products(embedding, condition)) + self.leave(hidden) * self.spread
+            hidden = layer(hidden, told)
+        raw = embedding + self.affine(products(embedding, told)) + self.leave(hidden) * self.spread
         return raw + (raw.clamp(self.low, self.high) - raw).detach()
 
     @torch.no_grad()
     def start(self, embedding: Tensor, condition: Tensor, target: Tensor) -> None:
         """Set the standardisation, and the affine part to the ridge regression of ``target - embedding``."""
+        super().start(embedding, condition, target)
         self.centre.copy_(embedding.mean(dim=0))
         self.spread.copy_(embedding.std(dim=0).clamp_min(1e-3 * embedding.std()))
-        inputs = products(embedding, condition).double()
+        inputs = products(embedding, expanded(condition)).double()
         inputs = torch.cat((inputs, torch.ones_like(inputs[:, :1])), dim=-1)
         gram = inputs.T @ inputs
         ridge = 1e-3 * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
@@ -94,7 +98,7 @@ class ResidualMlpNetwork(nn.Module):
         return relation_task(self, optimizer, config, relation, pose_prior, motion_prior, draw, frames)
 
 
-class FcNetwork(nn.Module):
+class FcNetwork(LatentNetwork):
     """The paper's relation network: fully connected 1024-512-out, squashed by the latent bound (METHOD 1.1)."""
 
     def __init__(self, config: keys.Fc, width: int, condition: int, bound: Bound) -> None:
@@ -118,6 +122,15 @@ class FcNetwork(nn.Module):
         config = self.config
         optimizer = torch.optim.RMSprop(self.parameters(), lr=config.learning_rate)
         return relation_task(self, optimizer, config, relation, pose_prior, motion_prior, draw, frames)
+
+
+def expanded(condition: Tensor) -> Tensor:
+    """A short condition with the products of its pairs: the entries of flip^m Rz(angle) are linear in it."""
+    width = condition.shape[-1]
+    if not 2 <= width <= 4:
+        return condition
+    first, second = torch.triu_indices(width, width, offset=1, device=condition.device)
+    return torch.cat((condition, condition[..., first] * condition[..., second]), dim=-1)
 
 
 def products(embedding: Tensor, condition: Tensor) -> Tensor:

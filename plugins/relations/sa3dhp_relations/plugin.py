@@ -8,27 +8,36 @@ from sa3dhp_core.hookspecs import hookimpl
 
 def _relation(id_: str, summary: str, config: str, target: str, *capabilities: str) -> Component:
     return Component(
-        "relation", id_, summary, f"sa3dhp_relations.config:{config}", f"sa3dhp_relations.{target}", capabilities
+        "relation",
+        id_,
+        summary,
+        f"sa3dhp_relations.config:{config}",
+        f"sa3dhp_relations.{target}",
+        frozenset(capabilities),
     )
 
 
 @hookimpl
 def sa3dhp_relations() -> tuple[Component, ...]:
     """The algebra by expression, its usual members by name, and one relation outside it."""
-    exact = "exact"
+    on_images = "acts-on-images"
     return (
-        _relation("geometric", "any product of flip, turns and time maps", "Geometric", "build:geometric", exact),
-        _relation("flip", "the mirror", "Flip", "build:flip", exact),
+        _relation("geometric", "any product of flip, turns and time maps", "Geometric", "build:geometric", on_images),
+        _relation("flip", "the mirror", "Flip", "build:flip", on_images),
         _relation(
-            "in-plane-rotation", "a turn about the optical axis", "InPlaneRotation", "build:in_plane_rotation", exact
+            "in-plane-rotation",
+            "a turn about the optical axis",
+            "InPlaneRotation",
+            "build:in_plane_rotation",
+            on_images,
         ),
-        _relation("flip-rotation", "mirror and in-plane turn", "FlipRotation", "build:flip_rotation", exact),
-        _relation("backward", "time reversed", "Backward", "build:backward", exact),
+        _relation("flip-rotation", "mirror and in-plane turn", "FlipRotation", "build:flip_rotation", on_images),
+        _relation("backward", "time reversed", "Backward", "build:backward", on_images),
         _relation(
-            "flip-backward", "mirror, in-plane turn, time reversed", "FlipBackward", "build:flip_backward", exact
+            "flip-backward", "mirror, in-plane turn, time reversed", "FlipBackward", "build:flip_backward", on_images
         ),
-        _relation("slow", "the middle of the motion, slower", "Slow", "build:slow_motion", exact),
-        _relation("slow-backward", "slower and reversed", "SlowBackward", "build:slow_backward", exact),
+        _relation("slow", "the middle of the motion, slower", "Slow", "build:slow_motion", on_images),
+        _relation("slow-backward", "slower and reversed", "SlowBackward", "build:slow_backward", on_images),
         _relation(
             "limb-exchange", "two limbs exchange poses (poses only)", "LimbExchange", "limb_exchange:limb_exchange"
         ),

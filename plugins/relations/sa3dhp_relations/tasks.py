@@ -22,8 +22,6 @@ from sa3dhp_core.types import WHOLE, Shard, Spatial
 Draw = PoseDraw | SequenceDraw
 """Poses where the relation is learned on z, sequences where it is learned on v."""
 
-_START_PAIRS = 4096
-
 
 class EncodeMotion(Protocol):
     """The part of a motion prior that a relation network needs."""
@@ -48,6 +46,27 @@ class TrainingKeys(Protocol):
     def learning_rate(self) -> float: ...  # noqa: D102
     @property
     def decoded_weight(self) -> float: ...  # noqa: D102
+
+
+class LatentNetwork(nn.Module):
+    """A network that is told its unit of error, and may prepare itself, before its first step.
+
+    Attributes:
+        unit: scalar buffer, the typical deviation of one coordinate of the partners from their mean.
+        start_pairs: how many pairs `start` should see at least.
+    """
+
+    unit: Tensor
+    start_pairs: int = 512
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("unit", torch.ones(()))
+
+    @torch.no_grad()
+    def start(self, embedding: Tensor, condition: Tensor, target: Tensor) -> None:
+        """Look at training pairs ``(N, width)``, ``(N, P)``, ``(N, width)`` once, before the first step."""
+        self.unit.copy_(target.std(dim=0).square().mean().sqrt().clamp_min(1e-9))
 
 
 class Pairs(NamedTuple):
@@ -108,16 +127,17 @@ def _share(spatial: Spatial, shard: Shard, device: torch.device) -> Spatial:
 class RelationTask:
     """Regression of partners from anchors; implements `sa3dhp_core.protocols.task.Task`.
 
-    The loss is the mean absolute error plus the mean squared error, both in units of the spread of the partners, plus
+    The loss is the mean absolute error plus the mean squared error, both in the network's unit, plus
     ``decoded_weight`` times the mean joint distance of the decoded prediction to the partner's poses, metres.
     """
 
     clip_norm: float | None = 1.0
     ema: float | None = None
+    sharded: tuple[str, ...] = ("network",)
 
     def __init__(
         self,
-        network: nn.Module,
+        network: LatentNetwork,
         optimizer: torch.optim.Optimizer,
         config: TrainingKeys,
         sampler: Sampler,
@@ -136,18 +156,18 @@ class RelationTask:
         return {"network": (self._optimizer, self._scheduler)}
 
     def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
-        """One update a step; the network is started (if it can be) from the same pairs on every rank."""
+        """One update a step; before the first, the network is started from the same pairs on every rank."""
         device = next(self._network.parameters()).device
-        if step == 0 and hasattr(self._network, "start"):
-            pairs = [self._sampler(self._batch, generator, WHOLE, device) for _ in range(_START_PAIRS // self._batch)]
+        if step == 0:
+            count = -(-self._network.start_pairs // self._batch)
+            pairs = [self._sampler(self._batch, generator, WHOLE, device) for _ in range(count)]
             anchor, partner, condition = (torch.cat([getattr(p, n) for p in pairs]) for n in Pairs._fields[:3])
             self._network.start(anchor, condition, partner)
         yield self._update(self._sampler(self._batch, generator, shard, device))
 
     def _update(self, pairs: Pairs) -> Update:
         predicted = self.modules["network"](pairs.anchor, pairs.condition)
-        scale = pairs.partner.std(dim=0).square().mean().sqrt()
-        error = (predicted - pairs.partner) / scale
+        error = (predicted - pairs.partner) / self._network.unit
         loss = error.abs().mean() + error.square().mean()
         logs: dict[str, Tensor | float] = {"relative_error": error.detach().square().mean().sqrt()}
         if self._decoded_weight > 0:
@@ -158,7 +178,7 @@ class RelationTask:
 
 
 def relation_task(
-    network: nn.Module,
+    network: LatentNetwork,
     optimizer: torch.optim.Optimizer,
     config: TrainingKeys,
     relation: Relation,

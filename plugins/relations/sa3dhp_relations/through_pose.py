@@ -65,6 +65,7 @@ class NoTraining:
     steps = 0
     clip_norm: float | None = None
     ema: float | None = None
+    sharded: tuple[str, ...] = ()
 
     def __init__(self, modules: dict[str, nn.Module]) -> None:
         self.modules = modules

@@ -33,7 +33,7 @@ class TimeMap:
         return TimeMap(first.scale * self.scale, first.scale * self.offset + first.offset)
 
     def inverse(self) -> TimeMap:
-        """The map with anchor and partner exchanged."""
+        """The map that undoes it. Forward, or without offset, it takes the same frames with the roles exchanged."""
         return TimeMap(1 / self.scale, -self.offset / self.scale)
 
     @property
