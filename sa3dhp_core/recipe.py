@@ -17,7 +17,7 @@ import tomlkit
 
 from sa3dhp_core.cards import card_ids, read_toml, registry_folder
 from sa3dhp_core.engine_config import EngineConfig, EvaluationConfig
-from sa3dhp_core.errors import RecipeError, nearest
+from sa3dhp_core.errors import RecipeError, UnknownComponent, nearest
 from sa3dhp_core.overrides import merge, override
 from sa3dhp_core.structuring import structure
 
@@ -109,7 +109,8 @@ def load_recipe(id_or_path: str | Path, overrides: Sequence[str] = ()) -> Recipe
     data.setdefault("id", path.stem)
     for assignment in overrides:
         data = override(data, assignment, KEYS)
-    return recipe_from(data, str(id_or_path) if Path(id_or_path).suffix == ".toml" else path.name)
+    source = str(id_or_path) if Path(id_or_path).suffix == ".toml" else path.name
+    return recipe_from(data, " ".join([source, *(f"--set {assignment}" for assignment in overrides)]))
 
 
 def recipe_from(data: Mapping[str, Any], source: str = "recipe") -> Recipe:
@@ -151,6 +152,12 @@ def check(recipe: Recipe, host: Host) -> None:
         UnknownComponent: a ``use`` or ``method`` that no plugin offers.
     """
     source = recipe.source
+    try:
+        host.find("method", recipe.method)
+    except UnknownComponent as error:
+        raise UnknownComponent(error.what, where=f"{source}: method", hint=error.hint) from error
+    if "use" in recipe.settings:
+        raise RecipeError("unknown key", where=f"{source}: settings.use", hint="name the method as `method`")
     method = host.config("method", {"use": recipe.method, **recipe.settings}, "settings", source)
     for role, table in recipe.data.items():
         host.config(data_noun(role), table, f"data.{role}", source)

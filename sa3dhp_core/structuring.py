@@ -143,7 +143,7 @@ def _guarded(accepted: tuple[type, ...], factory: _Factory) -> _Factory:
 def _literal(value: Any, kind: Any) -> Any:
     choices = get_args(kind)
     if not any(value == choice and type(value) is type(choice) for choice in choices):
-        hint = nearest(value, [c for c in choices if isinstance(c, str)]) if isinstance(value, str) else None
+        hint = _close(value, [c for c in choices if isinstance(c, str)]) if isinstance(value, str) else None
         raise Mismatch("not one of the choices", value, expectation(kind), hint)
     return value
 
@@ -235,7 +235,7 @@ def _problems(error: BaseException, keys: tuple[str | int, ...], data: Any) -> I
         known = [field.name for field in attrs.fields(error.cl)]
         for name in sorted(error.extra_fields):
             expected = f"one of {', '.join(known)}" if known else "no key at all"
-            yield Problem(spelt((*keys, name)), "unknown key", name, expected, nearest(name, known))
+            yield Problem(spelt((*keys, name)), "unknown key", name, expected, _close(name, known))
     elif isinstance(error, Mismatch):
         yield Problem(spelt(keys), str(error), error.found, error.expected, error.hint)
     elif isinstance(error, RecipeError):
@@ -270,13 +270,19 @@ def _noted(error: BaseException) -> tuple[str | int, ...]:
     return ()
 
 
+def _close(name: str, known: Sequence[str]) -> str | None:
+    """The nearest key, where one is near; the message lists all of them anyway."""
+    hint = nearest(name, known)
+    return hint if hint is not None and hint.startswith("did you mean") else None
+
+
 def _misspelt(problem: Problem, problems: Sequence[Problem]) -> bool:
     """Whether a key is missing only because another problem's unknown key was meant to be it."""
     table, _, key = problem.path.rpartition(".")
     return problem.what == "missing key" and any(
         other.what == "unknown key"
         and other.path.rpartition(".")[0] == table
-        and other.hint == nearest(other.found or "", [key])
+        and other.hint == _close(other.found or "", [key])
         for other in problems
     )
 

@@ -1,0 +1,269 @@
+"""The command line, as real processes: messages, exit codes, and no torch where none is needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import sa3dhp_core
+from sa3dhp_core.recipe import load_recipe
+
+Distribute = Callable[..., str]
+PROGRAM = "import sys; from sa3dhp_core.cli import main; main()"
+LISTING_TORCH = """
+import sys
+from sa3dhp_core.cli import main
+try:
+    main()
+finally:
+    print("torch" in sys.modules, file=sys.stderr)
+"""
+
+
+@pytest.fixture
+def call(site: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """``call(*arguments, only="a,b", program=…, stdout=…)`` runs sa3dhp with the plugins of `site` on its path."""
+
+    def run(
+        *arguments: str, only: str = "", program: str = PROGRAM, cwd: Path = site
+    ) -> subprocess.CompletedProcess[str]:
+        path = os.pathsep.join([str(site), str(Path(sa3dhp_core.__file__).parent.parent)])
+        environment = {
+            **os.environ,
+            "PYTHONPATH": path,
+            "SA3DHP_PLUGINS": only,
+            "OMP_NUM_THREADS": "1",
+            "COLUMNS": "200",
+        }
+        return subprocess.run(
+            [sys.executable, "-c", program, *arguments], capture_output=True, text=True, env=environment, cwd=cwd
+        )
+
+    return run
+
+
+def test_version_and_help(call: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    assert call("--version").stdout == f"sa3dhp {sa3dhp_core.__version__}\n"
+    for arguments in (["--help"], []):
+        done = call(*arguments)
+        assert done.returncode == 0
+        for command in ("recipes", "run", "resume", "eval", "report", "plugins", "data", "doctor"):
+            assert command in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["plugins", "list"], ["recipes", "list"], ["run", "--help"]])
+def test_what_only_lists_imports_no_torch(
+    call: Callable[..., subprocess.CompletedProcess[str]], arguments: list[str]
+) -> None:
+    done = call(*arguments, program=LISTING_TORCH)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.strip().splitlines()[-1] == "False"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["nonsense"], 2), (["run"], 2), (["run", "x"], 2), (["recipes", "show"], 2), (["doctor", "--nonsense"], 2)],
+)
+def test_wrong_arguments(
+    call: Callable[..., subprocess.CompletedProcess[str]], arguments: list[str], code: int
+) -> None:
+    done = call(*arguments)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr and done.stderr
+
+
+def test_plugins_list_and_show(call: Callable[..., subprocess.CompletedProcess[str]], toy: str) -> None:
+    listing = call("plugins", "list", only=toy).stdout
+    assert "toy-loss" in listing and "toy-plugin 1.0" in listing and "BROKEN" not in listing
+    content = json.loads(call("plugins", "list", "--json", only=toy).stdout)
+    assert {c["id"] for c in content["components"]} == {"toy-loss", "toy-backbone", "toy-encoder", "toy-method"}
+    shown = call("plugins", "show", "toy-loss", only=toy).stdout
+    for words in ("temperature", "a number", "0.1", "required", "which relation", "one of 'hard', 'soft'"):
+        assert words in shown
+    unknown = call("plugins", "show", "toy-los", only=toy)
+    assert unknown.returncode == 2 and "did you mean 'toy-loss'" in unknown.stderr
+
+
+def test_broken_plugins_are_listed_and_strict_refuses(
+    call: Callable[..., subprocess.CompletedProcess[str]], distribute: Distribute, toy: str
+) -> None:
+    distribute("bad", "import no_such_module_anywhere")
+    done = call("plugins", "list", only=f"{toy},bad")
+    assert done.returncode == 0
+    for words in ("BROKEN", "bad", "ModuleNotFoundError", "toy-loss"):
+        assert words in done.stdout
+    broken = json.loads(call("plugins", "list", "--json", only=f"{toy},bad").stdout)["broken"]
+    assert [plugin["distribution"] for plugin in broken] == ["bad"]
+    strict = call("plugins", "list", "--strict-plugins", only=f"{toy},bad")
+    assert strict.returncode == 2 and "no_such_module_anywhere" in strict.stderr and "Traceback" not in strict.stderr
+    unknown = call("plugins", "list", only="tuy-plugin")
+    assert unknown.returncode == 2 and "did you mean 'toy-plugin'" in unknown.stderr
+
+
+def test_run_refuses_a_wrong_recipe_before_any_work(
+    call: Callable[..., subprocess.CompletedProcess[str]], toy: str, recipe_path: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    cases = {
+        "losses.0.temprature=1": "losses[0].temprature",
+        "losses.7.weight=1": "no item '7'",
+        "engine.device=[1]": "engine.device",
+        "methd=x": "did you mean 'method'",
+        "encoder.use=other": "no image_encoder is called 'other'",
+    }
+    for assignment, words in cases.items():
+        done = call("run", str(recipe_path), "--out", str(out), "--set", assignment, only=toy, program=LISTING_TORCH)
+        assert done.returncode == 2 and words in done.stderr, done.stderr
+        assert "Traceback" not in done.stderr and done.stderr.strip().endswith("False")
+    assert not out.exists()
+    debug = call("run", str(recipe_path), "--out", str(out), "--set", "methd=x", "--debug", only=toy)
+    assert debug.returncode == 2 and "Traceback" in debug.stderr and "did you mean 'method'" in debug.stderr
+
+
+def test_resume_eval_and_report_refuse_what_is_no_run(
+    call: Callable[..., subprocess.CompletedProcess[str]], toy: str, tmp_path: Path
+) -> None:
+    folder = str(tmp_path / "nowhere")
+    for arguments in (["resume", folder], ["eval", folder, "--data", "x"], ["report", folder]):
+        done = call(*arguments, only=toy)
+        assert done.returncode == 2, done.stderr
+        assert folder in done.stderr and "Traceback" not in done.stderr
+
+
+def test_recipes_are_shown_resolved_and_copied_with_their_comments(
+    call: Callable[..., subprocess.CompletedProcess[str]], recipe_path: Path, tmp_path: Path
+) -> None:
+    shown = call("recipes", "show", str(recipe_path), "--set", "seed=9")
+    assert shown.returncode == 0 and "seed = 9" in shown.stdout and "checkpoint_every = 100" in shown.stdout
+    copy = tmp_path / "mine.toml"
+    assert call("recipes", "copy", str(recipe_path), str(copy)).stdout.strip() == str(copy)
+    assert "# the comment that a copy keeps" in copy.read_text()
+    assert load_recipe(copy).id == "mine" and load_recipe(copy).losses == load_recipe(recipe_path).losses
+    before = copy.read_bytes()
+    again = call("recipes", "copy", str(recipe_path), str(copy))
+    assert again.returncode == 2 and "left as it is" in again.stderr and copy.read_bytes() == before
+    for target in ("no/such/folder.toml", "no-suffix"):
+        assert call("recipes", "copy", str(recipe_path), target).returncode == 2
+    unknown = call("recipes", "show", "quikstart")
+    assert unknown.returncode == 2 and "no recipe 'quikstart'" in unknown.stderr
+
+
+COMMANDS = """
+    import errno
+    from pathlib import Path
+    import typer
+    from sa3dhp_core.cli.session import interruptible
+    from sa3dhp_core.components import Component
+    from sa3dhp_core.errors import DataError
+    from sa3dhp_core.hookspecs import hookimpl
+
+    app = typer.Typer()
+
+    @app.command()
+    def greet(name: str, loud: bool = typer.Option(False, "--loud")):
+        print(f"hello {name}{'!' if loud else ''}")
+
+    @app.command()
+    def fail(how: str):
+        if how == "data":
+            raise DataError("empty", where="[data.x]")
+        if how == "full":
+            raise OSError(errno.ENOSPC, "No space left on device", "out/weights")
+        if how == "wrapped":
+            raise RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
+        if how == "interrupt":
+            with interruptible(Path("runs/first")):
+                raise KeyboardInterrupt
+        if how == "bug":
+            raise ZeroDivisionError("division by zero")
+
+    @hookimpl
+    def sa3dhp_commands():
+        return [Component("command", id, "greets people", "attrs:Attribute", f"{__name__}:app") for id in ("toy", "run")]
+"""
+
+
+@pytest.fixture
+def commands(distribute: Distribute) -> str:
+    """A plugin with a command, and with one whose name is taken."""
+    return distribute("toy-commands", COMMANDS)
+
+
+def test_a_plugins_command_is_mounted(call: Callable[..., subprocess.CompletedProcess[str]], commands: str) -> None:
+    assert "greets people" in call("--help", only=commands).stdout
+    assert call("toy", "greet", "Ada", "--loud", only=commands).stdout == "hello Ada!\n"
+    assert "greet" in call("toy", "--help", only=commands).stdout
+    wrong = call("toy", "gret", only=commands)
+    assert wrong.returncode == 2 and "Traceback" not in wrong.stderr
+    assert "RECIPE" in call("run", "--help", only=commands).stdout
+    suggestions = json.loads(call("doctor", "--json", only=commands).stdout)["suggestions"]
+    assert any("rename the command 'run' of toy-commands" in line for line in suggestions)
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "words"),
+    [
+        ("data", 2, "[data.x]: empty"),
+        ("full", 4, "out/weights: the disk is full"),
+        ("wrapped", 4, "the disk is full"),
+        ("interrupt", 130, "resume with: sa3dhp resume runs/first"),
+        ("bug", 1, "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_every_failure_has_its_message_and_code(
+    call: Callable[..., subprocess.CompletedProcess[str]], commands: str, how: str, code: int, words: str
+) -> None:
+    done = call("toy", "fail", how, only=commands)
+    assert done.returncode == code
+    assert words in done.stderr and "Traceback" not in done.stderr
+    debug = call("--debug", "toy", "fail", how, only=commands)
+    assert debug.returncode == code and "Traceback" in debug.stderr
+
+
+def test_a_closed_pipe_is_quiet(call: Callable[..., subprocess.CompletedProcess[str]], toy: str) -> None:
+    program = f"""
+import subprocess, sys
+process = subprocess.Popen([sys.executable, "-c", {PROGRAM!r}, "plugins", "list", "--json"], stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE)
+process.stdout.close()
+print(process.stderr.read().decode())
+"""
+    assert call(program=program, only=toy).stdout.strip() == ""
+
+
+def test_doctor_says_what_is_there_and_what_to_do(
+    call: Callable[..., subprocess.CompletedProcess[str]], distribute: Distribute
+) -> None:
+    distribute("bad", "import no_such_module_anywhere")
+    facts = json.loads(call("doctor", "--json", only="bad").stdout)
+    assert facts["packages"]["torch"] and facts["cores"] >= 1 and facts["components"] == 0
+    assert any("sa3dhp[all]" in line for line in facts["suggestions"])
+    assert any("bad" in line for line in facts["suggestions"])
+    text = call("doctor", only="bad").stdout
+    assert "BROKEN bad 1.0" in text and "python" in text
+
+
+def test_data_lists_and_shows(call: Callable[..., subprocess.CompletedProcess[str]], distribute: Distribute) -> None:
+    source = """
+        import attrs
+        from sa3dhp_core.components import Component
+        from sa3dhp_core.hookspecs import hookimpl
+
+        @attrs.frozen
+        class Config:
+            folder: str = attrs.field(metadata={"help": "where the files are"})
+
+        @hookimpl
+        def sa3dhp_pose_data():
+            return [Component("pose_data", "toy-poses", "poses of toys", f"{__name__}:Config", "os:getcwd")]
+    """
+    name = distribute("toy-data", source)
+    assert "poses of toys" in call("data", "list", only=name).stdout
+    assert "where the files are" in call("data", "show", "toy-poses", only=name).stdout
+    assert "did you mean 'toy-poses'" in call("data", "show", "toy-pose", only=name).stderr
