@@ -15,7 +15,6 @@ from typing import Any, Literal
 import attrs
 import cattrs
 import torch
-from attrs import validators
 from cattrs.errors import ClassValidationError
 from cattrs.v import transform_error
 from torch import Tensor
@@ -34,7 +33,6 @@ Scale = Literal["predicted", "fitted"]
 Hypotheses = Literal["single", "best-of-depth-mirror"]
 
 UNITS: dict[str, str] = {"mpjpe": "mm", "pck": "%", "auc": "%", "accel": "mm/frame^2"}
-ORACLES: tuple[str, ...] = ("true scale", "true orientation", "true depth sign")
 
 
 @attrs.frozen
@@ -71,9 +69,7 @@ class Protocol:
     unit: str
     joints: tuple[str, ...] = ()
     averaging: Literal["sample"] = "sample"
-    oracle_inputs: tuple[str, ...] = attrs.field(
-        default=(), validator=validators.deep_iterable(validators.in_(ORACLES))
-    )
+    oracle_inputs: tuple[str, ...] = ()
     thresholds_mm: tuple[float, ...] = ()
 
     def __attrs_post_init__(self) -> None:
@@ -133,7 +129,8 @@ def protocol_from_card(card: dict[str, Any], where: str) -> Protocol:
         if key not in known:
             raise RecipeError("unknown key", where=f"{where}: {key}", hint=nearest(key, known))
     converter = cattrs.Converter(forbid_extra_keys=True)
-    converter.register_structure_hook(str, lambda value, _: _text(value))
+    converter.register_structure_hook(str, lambda value, _: _exactly(value, str))
+    converter.register_structure_hook(float, lambda value, _: float(_exactly(value, float, int)))
     try:
         return converter.structure(card, Protocol)
     except ClassValidationError as error:
@@ -143,9 +140,9 @@ def protocol_from_card(card: dict[str, Any], where: str) -> Protocol:
         raise RecipeError("the card cannot be read", where=where, found="; ".join(transform_error(error))) from error
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected text, found {value!r}")
+def _exactly(value: Any, *types: type) -> Any:
+    if type(value) not in types:
+        raise TypeError(f"expected {types[0].__name__}, found {value!r}")
     return value
 
 

@@ -33,9 +33,12 @@ def sample(images: Tensor, grid: Tensor, maps: Tensor, padding: Padding = "borde
     height, width = images.shape[-2:]
     shape = (height, width) if side is None else (side, side)
     scale = maps.new_tensor([[2 / width, 0, -1], [0, 2 / height, -1], [0, 0, 1]])
-    points = (scale @ maps) @ grid
-    ahead = points[:, 2:] > 1e-6
-    flat = torch.where(ahead, points[:, :2] / points[:, 2:].clamp(min=1e-6), 1e4)
+    maps = scale @ maps
+    if bool((maps[:, 2] == maps.new_tensor([0.0, 0.0, 1.0])).all()):
+        flat = maps[:, :2] @ grid
+    else:
+        points = maps @ grid
+        flat = torch.where(points[:, 2:] > 1e-6, points[:, :2] / points[:, 2:].clamp(min=1e-6), 1e4)
     where = flat.transpose(1, 2).reshape(-1, *shape, 2)
     if padding == "grey":
         return functional.grid_sample(images - 0.5, where, padding_mode="zeros", align_corners=False) + 0.5
