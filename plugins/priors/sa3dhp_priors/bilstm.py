@@ -65,6 +65,7 @@ class BilstmMotionPrior(nn.Module):
             config.steps,
             config.batch,
             config.latent_weight,
+            min(self.frames, config.decode_every),
             distance,
         )
 

@@ -45,6 +45,7 @@ class Anatomy:
         place = {bone: position for position, bone in enumerate(self.bones)}
         self.mirrored = [place[mirror[bone]] for bone in self.bones]
         own = [bone for bone, parent in zip(self.bones, self.parents, strict=True) if parent == self.root]
+        self._paths = self._chains()
         left_joints = {left for left, _ in skeleton.pairs}
         self.left = [bone for bone in own if skeleton.joints[bone] in left_joints]
         self.right = [mirror[bone] for bone in self.left]
@@ -56,6 +57,14 @@ class Anatomy:
                 found=[skeleton.joints[bone] for bone in own],
                 expected="a left-right pair and an unpaired joint hanging at the root",
             )
+
+    def _chains(self) -> list[list[float]]:
+        """For each joint, 1 at every bone between it and the root: forward kinematics as one matrix."""
+        chains = [[0.0] * len(self.bones) for _ in range(len(self.skeleton))]
+        for position, (bone, parent) in enumerate(zip(self.bones, self.parents, strict=True)):
+            chains[bone] = list(chains[parent])
+            chains[bone][position] = 1.0
+        return chains
 
     @property
     def groups(self) -> list[list[int]]:
@@ -83,10 +92,7 @@ class Anatomy:
     def join(self, body: Body) -> Tensor:
         """Forward kinematics: the inverse of `split`, ``(..., J, 3)`` metres, root-relative."""
         vectors = (body.directions * body.lengths[..., None]) @ body.orientation.transpose(-1, -2)
-        joints: dict[int, Tensor] = {self.root: torch.zeros_like(vectors[..., 0, :])}
-        for position, (bone, parent) in enumerate(zip(self.bones, self.parents, strict=True)):
-            joints[bone] = joints[parent] + vectors[..., position, :]
-        return torch.stack([joints[joint] for joint in range(len(self.skeleton))], dim=-2)
+        return vectors.new_tensor(self._paths) @ vectors
 
     def reflect(self, poses: Tensor) -> Tensor:
         """The mirror image: x negated, left and right joints exchanged."""

@@ -41,12 +41,12 @@ class PoseAae:
         "fixed bone lengths: means of the training poses, or the skeleton card's",
         validators.in_(("training", "card")),
     )
-    hidden: int = _key(384, "width of the residual layers (mlp)", _COUNT)
+    hidden: int = _key(256, "width of the residual layers (mlp)", _COUNT)
     layers: int = _key(2, "residual layers of encoder and decoder (mlp)", _COUNT)
     whitening: float = _key(
         0.5, "start: 1 spreads all latent dimensions alike, 0 in proportion to the poses' components (mlp)", _SHARE
     )
-    steps: int = _key(1500, "training steps", _COUNT)
+    steps: int = _key(500, "training steps", _COUNT)
     batch: int = _key(256, "poses a step", _COUNT)
     learning_rate: float = _key(1e-3, "peak of AdamW's schedule, or Adam's constant rate", _POSITIVE)
     schedule: Literal["cosine", "constant"] = _key(
@@ -99,6 +99,7 @@ class MotionBilstm:
         validators.in_(("distance", "squares")),
     )
     latent_weight: float = _key(0.1, "weight of the error of z, beside that of the decoded poses", _WEIGHT)
+    decode_every: int = _key(3, "decode every so many frames, from a random one, for the loss of poses", _COUNT)
 
 
 @attrs.frozen
@@ -115,3 +116,4 @@ class MotionDct:
     batch: int = _key(64, "sequences a step", _COUNT)
     learning_rate: float = _key(1e-3, "peak of AdamW's schedule", _POSITIVE)
     latent_weight: float = _key(0.1, "weight of the error of z, beside that of the decoded poses", _WEIGHT)
+    decode_every: int = _key(3, "decode every so many frames, from a random one, for the loss of poses", _COUNT)

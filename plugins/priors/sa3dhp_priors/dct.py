@@ -63,7 +63,8 @@ class DctMotionPrior(nn.Module):
     def start(self, z: Tensor) -> None:
         """Begin with the principal components of ``(N, T, D)`` sequences."""
         tracks = self._coefficients(z)
-        weight = principal_map(tracks, self.latent, self._training.whitening)
+        effect = pose_effect(self._pose_prior[0], z[:, 0]).repeat(self.basis.shape[1])
+        weight = effect[:, None] * principal_map(tracks * effect, self.latent, self._training.whitening)
         self.encoder.start(tracks, weight, torch.zeros(self.latent))
         v = torch.tanh((tracks - tracks.mean(dim=0)) @ weight)
         self.decoder.start(v, *regression(v, self._coefficients(z)))
@@ -81,8 +82,20 @@ class DctMotionPrior(nn.Module):
             config.steps,
             config.batch,
             config.latent_weight,
+            min(self.frames, config.decode_every),
             mean_distance,
         )
+
+
+def pose_effect(pose_prior: PosePrior, z: Tensor, count: int = 256, step: float = 0.05) -> Tensor:
+    """How far the joints move with each latent dimension, metres per unit; ``(N, D)`` -> ``(D,)``.
+
+    Weighing a latent track by it makes its principal components those of the motion, not of the latent's scaling.
+    """
+    here = z[:count]
+    poses = pose_prior.decode(here)
+    moved = pose_prior.decode(here + step * torch.eye(z.shape[-1]).to(z)[:, None])
+    return (moved - poses).norm(dim=-1).square().mean(dim=(1, 2)).sqrt() / step
 
 
 def build(config: keys.MotionDct, pose_prior: PosePrior, frames: int) -> DctMotionPrior:

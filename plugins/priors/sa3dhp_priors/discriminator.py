@@ -32,7 +32,7 @@ class Discriminator(nn.Module):
         )
 
     def forward(self, body: Body) -> Tensor:
-        """Bodies ``(N, ...)`` -> logits ``(N, 1 + B + parts + 1)``; true poses are meant to have +1, decoded ones -1."""
+        """Bodies ``(N, ...)`` -> logits ``(N, 1 + B + parts + 1)``; true poses aim at +1, decoded ones at -1."""
         directions = body.directions
         hidden = torch.einsum("nbi,bih->nbh", directions, self.enter) + self.bias
         bones = torch.einsum("nbh,bho->nbo", nn.functional.leaky_relu(hidden, 0.2), self.leave)[..., 0]

@@ -49,7 +49,7 @@ class LinearResidual(nn.Module):
 
     @torch.no_grad()
     def start(self, inputs: Tensor, weight: Tensor, offset: Tensor) -> None:
-        """Begin with ``offset + (x - mean of inputs) weight``; ``(N, inputs)``, ``(inputs, outputs)``, ``(outputs,)``."""
+        """Begin with ``offset + (x - mean of inputs) weight``; `weight` is ``(inputs, outputs)``."""
         self.centre.copy_(inputs.mean(dim=0))
         self.scale.copy_(inputs.std(dim=0).clamp_min(1e-3).reciprocal().clamp_max(10.0))
         self.linear.weight.copy_(weight.T)
@@ -122,7 +122,7 @@ class TreeEncoder(nn.Module):
 
 
 class TreeDecoder(nn.Module):
-    """The mirror image of `TreeEncoder`: z -> 512 -> pairs of limbs (128) -> limb with trunk (64) -> parts (32) -> bones.
+    """`TreeEncoder` backwards: z -> 512 -> pairs of limbs (128) -> limb with trunk (64) -> parts (32) -> bones.
 
     Args:
         layout: of the skeleton's parts.

@@ -1,4 +1,4 @@
-"""The pose auto-encoder (METHOD 1.1.1): limb directions in the body's frame to a bounded z and back. It trains nothing."""
+"""The pose auto-encoder (METHOD 1.1.1): limb directions in the body's frame to a bounded z and back."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class PoseAutoEncoder(nn.Module):
         return torch.cat((lead, self.bound(raw * self._bound), self._bound * self.lengths.encode(body.lengths)), dim=-1)
 
     def decode(self, z: Tensor) -> Tensor:
-        """``(..., latent)`` -> ``(..., J, 3)``; the bone lengths follow from the last `lengths.latent` numbers alone."""
+        """``(..., latent)`` -> ``(..., J, 3)``; bone lengths follow from the last `lengths.latent` numbers alone."""
         unit = z / self._bound
         code = unit[..., self._first : self._first + self.code]
         directions, shared = self.network.decode(code)

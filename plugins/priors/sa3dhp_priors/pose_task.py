@@ -17,7 +17,7 @@ from sa3dhp_priors.discriminator import Discriminator, gap
 from sa3dhp_priors.schedule import warm_cosine
 
 _START_POSES = 8192
-_DIRECTIONS = 64
+_DIRECTIONS = 32
 
 
 class Trainable(Protocol):
@@ -78,7 +78,7 @@ class PoseTask:
         if step == 0:
             self._prior.start(self._poses(_START_POSES, generator))
         poses = self._poses(self._config.batch, generator)
-        sampled = self._prior.sample(self._config.batch, generator)
+        sampled = self._prior.sample(max(2, self._config.batch // 2), generator)
         adversarial = self._adversarial and step >= self._adversary_from
         yield self._reconstruct(poses, sampled, generator, adversarial)
         if adversarial:
@@ -98,7 +98,7 @@ class PoseTask:
         pose = (prior.decode(z) - poses).norm(dim=-1).mean()
         decoded = prior.decode(sampled)
         cycle = (prior.encode(decoded) - sampled).abs().mean() / config.bound
-        distance = sliced_distance(z, sampled, generator) / config.bound
+        distance = sliced_distance(z[: len(sampled)], sampled, generator) / config.bound
         loss = config.pose_weight * pose + config.latent_weight * cycle + config.spread_weight * distance
         logs: dict[str, Tensor | float] = {
             "reconstruction_mm": 1000.0 * pose.detach(),
@@ -114,7 +114,7 @@ class PoseTask:
     def _discriminate(self, poses: Tensor, sampled: Tensor) -> Update:
         with torch.no_grad():
             decoded = self._prior.decode(sampled)
-        true = self._discriminator(self._prior.anatomy.split(poses))
+        true = self._discriminator(self._prior.anatomy.split(poses[: len(sampled)]))
         false = self._discriminator(self._prior.anatomy.split(decoded))
         loss = 0.5 * (gap(true, 1.0, self._config.distance) + gap(false, -1.0, self._config.distance))
         right = 0.5 * ((true > 0).float().mean() + (false < 0).float().mean())
