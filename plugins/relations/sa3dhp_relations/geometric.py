@@ -82,12 +82,12 @@ class GeometricRelation:
         return Temporal(*self.product.time.indices(frames))
 
     def on_poses(self, poses: Tensor, spatial: Spatial) -> Tensor:
-        """``(..., J, 3)`` -> ``(..., J, 3)``; the element's leading axes are the first of the poses'."""
-        return act_on_poses(_aligned(spatial.matrix, poses, 2), poses, self.skeleton)
+        """``(..., J, 3)`` -> ``(..., J, 3)``; the element's leading axes are the first of the poses', else an error."""
+        return act_on_poses(spatial.matrix, poses, self.skeleton)
 
     def on_images(self, images: Tensor, spatial: Spatial, intrinsics: Tensor) -> Tensor:
         """``(..., 3, H, W)`` and ``(..., 3, 3)`` -> ``(..., 3, H, W)``; axes as for `on_poses`."""
-        return act_on_images(_aligned(spatial.matrix, images, 3), images, intrinsics)
+        return act_on_images(spatial.matrix, images, intrinsics)
 
 
 def geometric(expression: str, skeleton: Skeleton, alias: str = "") -> GeometricRelation:
@@ -116,7 +116,7 @@ def matrices_from(condition: Tensor) -> Tensor:
 
 
 def _matrices(product: SpatialProduct, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    mirror = mirror_matrix().double()
+    mirror = mirror_matrix(dtype=torch.float64)
     matrix = mirror if product.flipped else torch.eye(3, dtype=torch.float64)
     matrix = matrix.expand(*shape, 3, 3)
     for factor in product.factors:
@@ -133,11 +133,3 @@ def _factor_matrices(factor: Factor, mirror: Tensor, shape: tuple[int, ...], gen
         unit = torch.rand(shape, generator=generator, dtype=torch.float64)
         degrees = degrees + float(spread) * (2 * unit - 1)
     return _ROTATIONS[factor.axis](degrees * (math.pi / 180))
-
-
-def _aligned(matrix: Tensor, values: Tensor, own: int) -> Tensor:
-    """Elements shaped to act on `values`, whose last `own` axes are not batch: missing batch axes become ones."""
-    lead, batch = matrix.shape[:-2], values.shape[: values.dim() - own]
-    if len(lead) > len(batch) or any(m not in (1, n) for m, n in zip(lead, batch, strict=False)):
-        raise ValueError(f"elements drawn with leading axes {tuple(lead)} cannot act on a batch {tuple(batch)}")
-    return matrix.to(values).reshape(*lead, *(1 for _ in batch[len(lead) :]), 3, 3)

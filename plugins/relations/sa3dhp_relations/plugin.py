@@ -7,13 +7,14 @@ from sa3dhp_core.hookspecs import hookimpl
 
 
 def _relation(id_: str, summary: str, config: str, target: str, *capabilities: str) -> Component:
+    promises: frozenset[str] = frozenset(capabilities)
     return Component(
         "relation",
         id_,
         summary,
         f"sa3dhp_relations.config:{config}",
         f"sa3dhp_relations.{target}",
-        frozenset(capabilities),
+        promises,
     )
 
 
