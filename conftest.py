@@ -18,6 +18,8 @@ from hypothesis import HealthCheck, settings
 torch.set_num_threads(1)
 
 _SLOW_MACHINES = (HealthCheck.too_slow, HealthCheck.data_too_large)
-settings.register_profile("quick", max_examples=20, deadline=None, derandomize=True, suppress_health_check=_SLOW_MACHINES)
+settings.register_profile(
+    "quick", max_examples=20, deadline=None, derandomize=True, suppress_health_check=_SLOW_MACHINES
+)
 settings.register_profile("thorough", max_examples=500, deadline=None, suppress_health_check=_SLOW_MACHINES)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))

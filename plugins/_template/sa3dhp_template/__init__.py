@@ -1,0 +1,1 @@
+"""The smallest plugin of sa3dhp; its hooks are in `plugin`."""
