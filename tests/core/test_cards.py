@@ -51,6 +51,7 @@ def test_missing_file_and_folder_are_named(tmp_path: Path) -> None:
 
 
 def test_reading_cards_needs_no_torch() -> None:
-    code = "import sys; from sa3dhp_core.cards import read_card as r; r('skeletons', 'h36m-17'); print('torch' in sys.modules)"
+    code = "import sys; from sa3dhp_core.cards import read_card; read_card('skeletons', 'h36m-17'); "
+    code += "print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -1,4 +1,4 @@
-"""The command line, as real processes: messages, exit codes, and no torch where none is needed."""
+"""The command line: messages, exit codes, and (in processes of their own) no torch where none is needed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import attrs
 import pytest
 
 import sa3dhp_core
+from sa3dhp_core.cli import main
 from sa3dhp_core.recipe import load_recipe
 
 Distribute = Callable[..., str]
@@ -26,29 +28,49 @@ finally:
 """
 
 
-@pytest.fixture
-def call(site: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """``call(*arguments, only="a,b", program=…, stdout=…)`` runs sa3dhp with the plugins of `site` on its path."""
+@attrs.frozen
+class Done:
+    """What a call left behind."""
 
-    def run(
-        *arguments: str, only: str = "", program: str = PROGRAM, cwd: Path = site
-    ) -> subprocess.CompletedProcess[str]:
-        path = os.pathsep.join([str(site), str(Path(sa3dhp_core.__file__).parent.parent)])
-        environment = {
-            **os.environ,
-            "PYTHONPATH": path,
-            "SA3DHP_PLUGINS": only,
-            "OMP_NUM_THREADS": "1",
-            "COLUMNS": "200",
-        }
-        return subprocess.run(
-            [sys.executable, "-c", program, *arguments], capture_output=True, text=True, env=environment, cwd=cwd
-        )
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Call = Callable[..., Done]
+
+
+@pytest.fixture
+def call(site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """``call(*arguments, only="a,b")`` runs `main` in this process, with the plugins of `site`."""
+
+    def run(*arguments: str, only: str = "") -> Done:
+        monkeypatch.setenv("SA3DHP_PLUGINS", only)
+        monkeypatch.chdir(site)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        code = ended.value.code
+        return Done(code if isinstance(code, int) else 0, *capsys.readouterr())
 
     return run
 
 
-def test_version_and_help(call: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+@pytest.fixture
+def process(site: Path) -> Call:
+    """``process(program, *arguments, only="a,b")`` runs a Python program in a process of its own."""
+
+    def run(program: str, *arguments: str, only: str = "") -> Done:
+        path = os.pathsep.join([str(site), str(Path(sa3dhp_core.__file__).parent.parent)])
+        environment = {**os.environ, "PYTHONPATH": path, "SA3DHP_PLUGINS": only, "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-c", program, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=site)
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+def test_version_and_help(call: Call) -> None:
     assert call("--version").stdout == f"sa3dhp {sa3dhp_core.__version__}\n"
     for arguments in (["--help"], []):
         done = call(*arguments)
@@ -58,10 +80,8 @@ def test_version_and_help(call: Callable[..., subprocess.CompletedProcess[str]])
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["plugins", "list"], ["recipes", "list"], ["run", "--help"]])
-def test_what_only_lists_imports_no_torch(
-    call: Callable[..., subprocess.CompletedProcess[str]], arguments: list[str]
-) -> None:
-    done = call(*arguments, program=LISTING_TORCH)
+def test_what_only_lists_imports_no_torch(process: Call, arguments: list[str]) -> None:
+    done = process(LISTING_TORCH, *arguments)
     assert done.returncode == 0, done.stderr
     assert done.stderr.strip().splitlines()[-1] == "False"
 
@@ -70,15 +90,13 @@ def test_what_only_lists_imports_no_torch(
     ("arguments", "code"),
     [(["nonsense"], 2), (["run"], 2), (["run", "x"], 2), (["recipes", "show"], 2), (["doctor", "--nonsense"], 2)],
 )
-def test_wrong_arguments(
-    call: Callable[..., subprocess.CompletedProcess[str]], arguments: list[str], code: int
-) -> None:
+def test_wrong_arguments(call: Call, arguments: list[str], code: int) -> None:
     done = call(*arguments)
     assert done.returncode == code
     assert "Traceback" not in done.stderr and done.stderr
 
 
-def test_plugins_list_and_show(call: Callable[..., subprocess.CompletedProcess[str]], toy: str) -> None:
+def test_plugins_list_and_show(call: Call, toy: str) -> None:
     listing = call("plugins", "list", only=toy).stdout
     assert "toy-loss" in listing and "toy-plugin 1.0" in listing and "BROKEN" not in listing
     content = json.loads(call("plugins", "list", "--json", only=toy).stdout)
@@ -90,9 +108,7 @@ def test_plugins_list_and_show(call: Callable[..., subprocess.CompletedProcess[s
     assert unknown.returncode == 2 and "did you mean 'toy-loss'" in unknown.stderr
 
 
-def test_broken_plugins_are_listed_and_strict_refuses(
-    call: Callable[..., subprocess.CompletedProcess[str]], distribute: Distribute, toy: str
-) -> None:
+def test_broken_plugins_are_listed_and_strict_refuses(call: Call, distribute: Distribute, toy: str) -> None:
     distribute("bad", "import no_such_module_anywhere")
     done = call("plugins", "list", only=f"{toy},bad")
     assert done.returncode == 0
@@ -106,9 +122,7 @@ def test_broken_plugins_are_listed_and_strict_refuses(
     assert unknown.returncode == 2 and "did you mean 'toy-plugin'" in unknown.stderr
 
 
-def test_run_refuses_a_wrong_recipe_before_any_work(
-    call: Callable[..., subprocess.CompletedProcess[str]], toy: str, recipe_path: Path, tmp_path: Path
-) -> None:
+def test_run_refuses_a_wrong_recipe_before_any_work(call: Call, toy: str, recipe_path: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     cases = {
         "losses.0.temprature=1": "losses[0].temprature",
@@ -118,17 +132,15 @@ def test_run_refuses_a_wrong_recipe_before_any_work(
         "encoder.use=other": "no image_encoder is called 'other'",
     }
     for assignment, words in cases.items():
-        done = call("run", str(recipe_path), "--out", str(out), "--set", assignment, only=toy, program=LISTING_TORCH)
+        done = call("run", str(recipe_path), "--out", str(out), "--set", assignment, only=toy)
         assert done.returncode == 2 and words in done.stderr, done.stderr
-        assert "Traceback" not in done.stderr and done.stderr.strip().endswith("False")
+        assert "Traceback" not in done.stderr
     assert not out.exists()
     debug = call("run", str(recipe_path), "--out", str(out), "--set", "methd=x", "--debug", only=toy)
     assert debug.returncode == 2 and "Traceback" in debug.stderr and "did you mean 'method'" in debug.stderr
 
 
-def test_resume_eval_and_report_refuse_what_is_no_run(
-    call: Callable[..., subprocess.CompletedProcess[str]], toy: str, tmp_path: Path
-) -> None:
+def test_resume_eval_and_report_refuse_what_is_no_run(call: Call, toy: str, tmp_path: Path) -> None:
     folder = str(tmp_path / "nowhere")
     for arguments in (["resume", folder], ["eval", folder, "--data", "x"], ["report", folder]):
         done = call(*arguments, only=toy)
@@ -137,7 +149,7 @@ def test_resume_eval_and_report_refuse_what_is_no_run(
 
 
 def test_recipes_are_shown_resolved_and_copied_with_their_comments(
-    call: Callable[..., subprocess.CompletedProcess[str]], recipe_path: Path, tmp_path: Path
+    call: Call, recipe_path: Path, tmp_path: Path
 ) -> None:
     shown = call("recipes", "show", str(recipe_path), "--set", "seed=9")
     assert shown.returncode == 0 and "seed = 9" in shown.stdout and "checkpoint_every = 100" in shown.stdout
@@ -185,7 +197,8 @@ COMMANDS = """
 
     @hookimpl
     def sa3dhp_commands():
-        return [Component("command", id, "greets people", "attrs:Attribute", f"{__name__}:app") for id in ("toy", "run")]
+        names = ("toy", "run")
+        return [Component("command", name, "greets people", "attrs:Attribute", f"{__name__}:app") for name in names]
 """
 
 
@@ -195,7 +208,7 @@ def commands(distribute: Distribute) -> str:
     return distribute("toy-commands", COMMANDS)
 
 
-def test_a_plugins_command_is_mounted(call: Callable[..., subprocess.CompletedProcess[str]], commands: str) -> None:
+def test_a_plugins_command_is_mounted(call: Call, commands: str) -> None:
     assert "greets people" in call("--help", only=commands).stdout
     assert call("toy", "greet", "Ada", "--loud", only=commands).stdout == "hello Ada!\n"
     assert "greet" in call("toy", "--help", only=commands).stdout
@@ -216,9 +229,7 @@ def test_a_plugins_command_is_mounted(call: Callable[..., subprocess.CompletedPr
         ("bug", 1, "ZeroDivisionError: division by zero"),
     ],
 )
-def test_every_failure_has_its_message_and_code(
-    call: Callable[..., subprocess.CompletedProcess[str]], commands: str, how: str, code: int, words: str
-) -> None:
+def test_every_failure_has_its_message_and_code(call: Call, commands: str, how: str, code: int, words: str) -> None:
     done = call("toy", "fail", how, only=commands)
     assert done.returncode == code
     assert words in done.stderr and "Traceback" not in done.stderr
@@ -226,7 +237,12 @@ def test_every_failure_has_its_message_and_code(
     assert debug.returncode == code and "Traceback" in debug.stderr
 
 
-def test_a_closed_pipe_is_quiet(call: Callable[..., subprocess.CompletedProcess[str]], toy: str) -> None:
+def test_the_exit_code_reaches_the_shell(process: Call, commands: str) -> None:
+    done = process(PROGRAM, "toy", "fail", "full", only=commands)
+    assert (done.returncode, done.stdout) == (4, "") and "the disk is full" in done.stderr
+
+
+def test_a_closed_pipe_is_quiet(process: Call, toy: str) -> None:
     program = f"""
 import subprocess, sys
 process = subprocess.Popen([sys.executable, "-c", {PROGRAM!r}, "plugins", "list", "--json"], stdout=subprocess.PIPE,
@@ -234,12 +250,10 @@ process = subprocess.Popen([sys.executable, "-c", {PROGRAM!r}, "plugins", "list"
 process.stdout.close()
 print(process.stderr.read().decode())
 """
-    assert call(program=program, only=toy).stdout.strip() == ""
+    assert process(program, only=toy).stdout.strip() == ""
 
 
-def test_doctor_says_what_is_there_and_what_to_do(
-    call: Callable[..., subprocess.CompletedProcess[str]], distribute: Distribute
-) -> None:
+def test_doctor_says_what_is_there_and_what_to_do(call: Call, distribute: Distribute) -> None:
     distribute("bad", "import no_such_module_anywhere")
     facts = json.loads(call("doctor", "--json", only="bad").stdout)
     assert facts["packages"]["torch"] and facts["cores"] >= 1 and facts["components"] == 0
@@ -249,7 +263,7 @@ def test_doctor_says_what_is_there_and_what_to_do(
     assert "BROKEN bad 1.0" in text and "python" in text
 
 
-def test_data_lists_and_shows(call: Callable[..., subprocess.CompletedProcess[str]], distribute: Distribute) -> None:
+def test_data_lists_and_shows(call: Call, distribute: Distribute) -> None:
     source = """
         import attrs
         from sa3dhp_core.components import Component
