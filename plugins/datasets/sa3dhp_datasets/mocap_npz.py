@@ -24,10 +24,11 @@ def read_arrays(path: Path, keys: tuple[str, ...]) -> dict[str, NDArray[np.gener
         DataError: the file is none, is damaged, lacks a key, or holds Python objects.
     """
     where = str(path)
+    if not zipfile.is_zipfile(path):
+        start = path.read_bytes()[:6] if path.is_file() else b"no such file"
+        raise DataError("not an npz file", where=where, found=repr(start), expected="a whole zip archive of arrays")
     try:
         with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise DataError("not an npz archive", where=where, found="a single array", expected="an .npz file")
             for key in keys:
                 if key not in file.files:
                     raise DataError(
@@ -40,14 +41,11 @@ def read_arrays(path: Path, keys: tuple[str, ...]) -> dict[str, NDArray[np.gener
             return {key: file[key] for key in keys}
     except DataError:
         raise
-    except ValueError as error:
-        if "allow_pickle" in str(error) or "pickle" in str(error):
+    except Exception as error:  # ValueError, zlib, EOF, struct, memory: all that a damaged archive can cause
+        if "allow_pickle" in str(error):
             found = "Python objects (pickled), which could run code"
             raise DataError("an array of objects is refused", where=where, found=found, expected="numbers") from error
-        raise DataError(f"not readable as npz: {error}", where=where) from error
-    except Exception as error:  # zipfile, zlib, EOF, struct, memory: all that a damaged archive can cause
-        kind = "a damaged archive" if zipfile.is_zipfile(path) else "not a zip archive"
-        raise DataError(f"not readable as npz: {error}", where=where, found=kind, expected="an .npz file") from error
+        raise DataError(f"a damaged npz file: {error}", where=where, hint="copy the file again") from error
 
 
 def read_clips(path: Path, joints: Mapping[str, str], stride: int = 1) -> Iterator[Clip]:
