@@ -25,6 +25,11 @@ Sample = tuple[int, str]
 """Seed and recipe digest: what tells one measurement of a row from another."""
 
 
+def is_latent(split: str) -> bool:
+    """Whether a split belongs to the latent stages (``latent``, ``latent:test``), which predict no images."""
+    return split.partition(":")[0] == LATENT
+
+
 def row_key(row: str) -> str:
     """A row's name as the table compares it: lower case, hyphens for spaces (``Constant pose`` is `CONSTANT`)."""
     return "-".join(row.lower().split())
@@ -72,6 +77,11 @@ class Row:
         """The name as rows are compared."""
         return row_key(self.name)
 
+    @property
+    def is_reference(self) -> bool:
+        """Whether the row only frames the others: constant pose, source-only, oracle, the source's own test split."""
+        return self.key in REFERENCES or self.split == SOURCE_TEST
+
 
 @attrs.frozen
 class Summary:
@@ -103,7 +113,8 @@ def summarise(records: Iterable[Record], split: str | None = None) -> Summary:
     Args:
         records: as in ``results.json``; of two with the same row, protocol, split, seed and digest the later counts.
         split: which split to show; by default the target's test split, else its validation split, else the first.
-            Where the default is shown, rows that were measured on the source's test split alone are shown too.
+            Where the default is shown, rows that were measured on the source's test split alone are shown too; if
+            there is none, source-only's figures on that split come last.
 
     Returns:
         The rows, with recovery = (source-only − row) / (source-only − oracle) in per cent, for errors in mm, where both
@@ -112,6 +123,8 @@ def summarise(records: Iterable[Record], split: str | None = None) -> Summary:
     """
     records = list(records)
     chosen = split or _default_split(records)
+    if split is None:
+        records = [record for record in records if not is_latent(str(record["split"]))] or records
     by_row: dict[tuple[str, str], dict[str, dict[Sample, float]]] = {}
     units: dict[str, str] = {}
     order: dict[str, None] = {}
@@ -127,6 +140,11 @@ def summarise(records: Iterable[Record], split: str | None = None) -> Summary:
         if (name, found) in by_row:
             figures = {p: Cell(samples, units[p]) for p, samples in by_row[name, found].items()}
             shown.append(Row(name, found, figures, {}))
+    if split is None and not any(row.split == SOURCE_TEST for row in shown):
+        for name in order:
+            if row_key(name) == SOURCE_ONLY and (name, SOURCE_TEST) in by_row:
+                figures = {p: Cell(samples, units[p]) for p, samples in by_row[name, SOURCE_TEST].items()}
+                shown.append(Row(f"{name} on {SOURCE_TEST}", SOURCE_TEST, figures, {}))
     protocols = dict.fromkeys(p for row in shown for p in row.cells)
     columns = (*(p for p in LABELS if p in protocols), *(p for p in protocols if p not in LABELS))
     source, oracle = (next((r for r in shown if r.key == key and r.split == chosen), None) for key in REFERENCES[1:3])
@@ -168,7 +186,7 @@ def render_table(records: Iterable[Record], split: str | None = None, title: str
 
 
 def _style(row: Row) -> str:
-    return "dim" if row.key in REFERENCES else "bold" if row.key.startswith("adapted") else ""
+    return "dim" if row.is_reference else "bold" if row.key.startswith("adapted") else ""
 
 
 def markdown_table(records: Iterable[Record], split: str | None = None) -> str:
@@ -198,7 +216,7 @@ def caption(summary: Summary) -> str:
     """What the figures are: split, protocols, how many seeds."""
     seeds = sorted({seed for row in summary.rows for cell in row.cells.values() for seed, _ in cell.samples})
     parts = [f"split {summary.split}" if summary.split else "no records"]
-    elsewhere = [row.name for row in summary.rows if row.split != summary.split and row.key != row.split]
+    elsewhere = [row.name for row in summary.rows if row.split != summary.split and row.split not in row.key]
     if elsewhere:
         parts.append(f"of {', '.join(elsewhere)} {SOURCE_TEST}")
     parts += [f"{LABELS[p]} is {p}" for p in summary.protocols if LABELS.get(p, p) != p]
@@ -215,7 +233,7 @@ def _default_split(records: Sequence[Record]) -> str:
 
 
 def _recoveries(row: Row, source: Row, oracle: Row) -> dict[str, Cell]:
-    if row.key in REFERENCES or row.split != source.split:
+    if row.is_reference or row.split != source.split:
         return {}
     found = {}
     for protocol, cell in row.cells.items():

@@ -15,19 +15,17 @@ from markupsafe import Markup, escape
 from sa3dhp_core.atomic import write_text
 from sa3dhp_core.errors import RunError
 from sa3dhp_core.tables import (
-    LATENT,
-    REFERENCES,
-    TARGET_TEST,
     Row,
     Summary,
     caption,
     cells_of,
     header,
+    is_latent,
     summarise,
 )
 from sa3dhp_report import figures, inputs
 from sa3dhp_report.config import ReportConfig
-from sa3dhp_report.headline import headline
+from sa3dhp_report.headline import cast, headline
 from sa3dhp_report.scenes import pictures, scenes
 
 REPORT = "report.html"
@@ -66,16 +64,16 @@ def render(run: Path, config: ReportConfig) -> str:
     """The page as text."""
     results, recipe = inputs.results(run), inputs.recipe(run)
     records: list[dict[str, Any]] = results.value["records"] if results.value else []
-    summary = summarise([record for record in records if record["split"] != LATENT])
-    head = headline(summary, records)
-    chosen = head.row if head else None
+    summary = summarise([record for record in records if not is_latent(record["split"])])
+    players = cast(summary, records, recipe.value[1] if recipe.value else {})
     joints, distances, samples = inputs.per_joint(run), inputs.latent_distances(run), inputs.samples(run)
     named = [*(row.name for row in summary.rows), *(joints.value or {}), *(samples.value or _none()).predictions]
-    slots = figures.row_slots(named, chosen)
+    slots = figures.row_slots(named, players)
     curves = inputs.curves(run)
+    drawn_first = [row for row in (players.source, players.chosen) if row is not None]
     drawn = [
-        figures.ladder(summary, chosen),
-        figures.joint_bars(joints.value, slots, chosen) if joints.value else None,
+        figures.ladder(summary, players),
+        figures.joint_bars(joints.value, slots, players.few) if joints.value else None,
         figures.distance_bars(distances.value) if distances.value else None,
     ]
     series = figures.curve_series(curves.value or {}, config.curve_points)
@@ -83,9 +81,9 @@ def render(run: Path, config: ReportConfig) -> str:
     content = {
         "title": _title(results.value, recipe.value, run),
         "facts": _identity(results.value),
-        "headline": head,
+        "headline": headline(summary, players),
         "results": results,
-        "table_content": _table(summary, chosen) if summary.rows else None,
+        "table_content": _table(summary, players.chosen) if summary.rows else None,
         "others": _other_tables(records, summary),
         "plots": plots,
         "curves": curves,
@@ -105,7 +103,7 @@ def render(run: Path, config: ReportConfig) -> str:
             {
                 "plots": plots,
                 "curves": series,
-                "scenes": scenes(samples.value, slots, chosen, config.samples) if samples.value else None,
+                "scenes": scenes(samples.value, slots, drawn_first, config.samples) if samples.value else None,
             }
         ),
     }
@@ -155,17 +153,16 @@ def _table(summary: Summary, chosen: str | None) -> dict[str, Any]:
 
 
 def _kind(row: Row) -> str:
-    return "reference" if row.key in REFERENCES else ""
+    return "reference" if row.is_reference else ""
 
 
 def _other_tables(records: list[dict[str, Any]], summary: Summary) -> list[dict[str, Any]]:
     """Tables of the splits that the main one does not show; the latent stages first."""
-    splits = sorted({r["split"] for r in records} - {summary.split}, key=lambda split: (split != LATENT, split))
-    titles = {LATENT: "Latent stages", TARGET_TEST: "Target test"}
+    splits = sorted({r["split"] for r in records} - {summary.split}, key=lambda split: (not is_latent(split), split))
     return [
         {
-            "title": titles.get(split, split.replace("-", " ").capitalize()),
-            "open": split == LATENT,
+            "title": split.replace("-", " ").replace(":", ", ").capitalize(),
+            "open": is_latent(split),
             **_table(summarise(records, split), None),
         }
         for split in splits

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sa3dhp_core.tables import MPJPE, ORACLE, PA_MPJPE, REFERENCES, SOURCE_ONLY, Summary, row_key
+from sa3dhp_core.tables import MPJPE, PA_MPJPE, REFERENCES, Summary, row_key
+from sa3dhp_report.headline import Cast
 
 Figure = dict[str, Any]
 Slot = int | str
@@ -16,36 +17,34 @@ PALETTE = 8
 RANDOM_PAIR = 1.0
 
 
-def row_slots(rows: Iterable[str], chosen: str | None) -> dict[str, Slot]:
-    """A colour slot for each row, the same in every figure: the chosen row first, then source-only and oracle."""
-    fixed: dict[str, Slot] = {SOURCE_ONLY: 1, ORACLE: 2, "constant-pose": "muted", "source-test": "muted"}
+def row_slots(rows: Iterable[str], players: Cast) -> dict[str, Slot]:
+    """A colour slot for each row, the same in every figure; those of the cast have slots of their own."""
+    fixed = {players.chosen: 0, players.source: 1, players.oracle: 2, players.strong: 3}
     slots: dict[str, Slot] = {}
-    free = 3
+    others = 0
     for row in dict.fromkeys(rows):
-        if row == chosen:
-            slots[row] = 0
-        elif row_key(row) in fixed:
-            slots[row] = fixed[row_key(row)]
+        if row in fixed:
+            slots[row] = fixed[row]
+        elif row_key(row) in REFERENCES:
+            slots[row] = "muted"
         else:
-            slots[row] = 3 + (free - 3) % (PALETTE - 3)
-            free += 1
+            slots[row] = len(fixed) + others % (PALETTE - len(fixed))
+            others += 1
     return slots
 
 
-def shown_rows(rows: Sequence[str], chosen: str | None) -> tuple[str, ...]:
-    """The few rows that a crowded figure shows at first; the reader switches on the others."""
-    keys = (SOURCE_ONLY, ORACLE, "strong-source")
-    few = tuple(row for row in rows if row == chosen or row_key(row) in keys)
-    return few if len(few) > 1 else tuple(rows[:3])
+def shown_rows(rows: Sequence[str], few: Sequence[str]) -> tuple[str, ...]:
+    """Those of the few rows that there are, else the first three; the reader switches on the others."""
+    return tuple(row for row in rows if row in few) or tuple(rows[:3])
 
 
-def ladder(summary: Summary, chosen: str | None) -> Figure | None:
+def ladder(summary: Summary, players: Cast) -> Figure | None:
     """MPJPE of every row as bars, PA-MPJPE as marks, with lines at source-only and the oracle."""
     rows = [row for row in summary.rows if MPJPE in row.cells]
     if not rows:
         return None
     names = [row.name for row in rows]
-    slots = [0 if row.name == chosen else "faint" if row.key in REFERENCES else "soft" for row in rows]
+    slots = [0 if row.name == players.chosen else "faint" if row.is_reference else "soft" for row in rows]
     cells = [row.cells[MPJPE] for row in rows]
     data: list[dict[str, Any]] = [
         {
@@ -78,9 +77,7 @@ def ladder(summary: Summary, chosen: str | None) -> Figure | None:
                 "hovertemplate": "%{y}: %{x:.1f} mm<extra>PA-MPJPE</extra>",
             }
         )
-    marks = [
-        row.cells[MPJPE].mean for key in (SOURCE_ONLY, ORACLE) if (row := summary.find(key)) and MPJPE in row.cells
-    ]
+    marks = [row.cells[MPJPE].mean for row in rows if row.name in (players.source, players.oracle)]
     lines = [{"type": "line", "x0": x, "x1": x, "yref": "paper", "y0": 0, "y1": 1, "slot": "muted"} for x in marks]
     layout = {
         "xaxis": {"title": {"text": "error in mm"}, "rangemode": "tozero"},
@@ -94,10 +91,10 @@ def ladder(summary: Summary, chosen: str | None) -> Figure | None:
 
 
 def joint_bars(
-    rows: Mapping[str, Mapping[str, Sequence[Any]]], slots: Mapping[str, Slot], chosen: str | None
+    rows: Mapping[str, Mapping[str, Sequence[Any]]], slots: Mapping[str, Slot], few: Sequence[str]
 ) -> Figure:
     """Per-joint errors, one bar a row; of many rows only a few are shown at first."""
-    few = shown_rows(list(rows), chosen)
+    shown = shown_rows(list(rows), few)
     data = [
         {
             "type": "bar",
@@ -105,7 +102,7 @@ def joint_bars(
             "x": [joint.replace("_", " ") for joint in entry["joints"]],
             "y": [round(float(error), 2) for error in entry["mpjpe_mm"]],
             "slot": slots[row],
-            "visible": True if row in few else "legendonly",
+            "visible": True if row in shown else "legendonly",
             "hovertemplate": "%{x}: %{y:.1f} mm<extra>%{fullData.name}</extra>",
         }
         for row, entry in rows.items()

@@ -5,7 +5,7 @@ The page turns and draws them on a plain canvas, so that no number of scenes exh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,20 +17,20 @@ from sa3dhp_report.pictures import data_address
 MILLIMETRES = 1000.0
 
 
-def scenes(samples: Samples, slots: Mapping[str, Slot], chosen: str | None, limit: int) -> dict[str, Any]:
+def scenes(samples: Samples, slots: Mapping[str, Slot], few: Sequence[str], limit: int) -> dict[str, Any]:
     """What the page needs: the tree, the rows with their colour slots, and for each sample its poses and errors.
 
-    Errors are mean joint distances in mm after both roots have been put into the origin.
+    Only the `few` rows are drawn at first. Errors are mean joint distances in mm, with both roots in the origin.
     """
     rows = list(samples.predictions)
     roots = [j for j, parent in enumerate(samples.parents) if parent in (-1, j)] or [0]
     truth = _rooted(samples.truth, roots[0])
     predictions = {row: _rooted(poses, roots[0]) for row, poses in samples.predictions.items()}
-    few = shown_rows(rows, chosen)
+    shown = shown_rows(rows, few)
     return {
         "bones": [[j, parent] for j, parent in enumerate(samples.parents) if parent not in (-1, j)],
         "left": [joint.startswith("left") for joint in samples.joints],
-        "rows": [{"name": row, "slot": slots[row], "shown": row in few and row_rank(row, few)} for row in rows],
+        "rows": [{"name": row, "slot": slots[row], "shown": row in shown} for row in rows],
         "samples": [
             {
                 "truth": _rounded(truth[k]),
@@ -40,11 +40,6 @@ def scenes(samples: Samples, slots: Mapping[str, Slot], chosen: str | None, limi
             for k in range(min(limit, len(truth)))
         ],
     }
-
-
-def row_rank(row: str, few: tuple[str, ...]) -> bool:
-    """Of the few rows only the first two are drawn over each other at first."""
-    return few.index(row) < 2
 
 
 def pictures(samples: Samples, limit: int) -> list[str]:

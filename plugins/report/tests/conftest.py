@@ -14,15 +14,24 @@ from sa3dhp_core.cards import skeleton
 ROWS = {
     "constant pose": (200.3, 148.0, 0.0),
     "source-only": (139.1, 107.3, 0.71),
-    "rehearsal": (140.5, 108.1, 0.72),
-    "strong-source": (84.9, 69.7, 0.93),
-    "statistics": (119.4, 97.2, 0.80),
+    "light rehearsal": (140.5, 108.1, 0.72),
+    "strong source augmentation": (84.9, 69.7, 0.93),
+    "statistics re-estimated": (119.4, 97.2, 0.80),
     "published +LCR": (137.9, 106.0, 0.71),
     "published +LCR+HCR": (136.4, 105.2, 0.72),
     "published +all": (129.5, 100.9, 0.75),
     "adapted +z": (88.2, 74.0, 0.88),
     "adapted": (79.0, 66.3, 0.91),
     "oracle": (67.9, 57.5, 0.97),
+}
+
+KINDS = {
+    "constant pose": "constant",
+    "source-only": "source",
+    "light rehearsal": "source",
+    "strong source augmentation": "source",
+    "statistics re-estimated": "statistics",
+    "oracle": "oracle",
 }
 
 
@@ -39,10 +48,11 @@ def records(seeds: tuple[int, ...] = (0,)) -> list[dict[str, object]]:
                 add(row, "mpjpe-root", split, mpjpe + shift + 2.0 * seed, "mm", seed)
                 add(row, "pa-mpjpe", split, aligned + shift + seed, "mm", seed)
                 add(row, "spread", split, spread, "", seed)
-        add("source-test", "mpjpe-root", "source-test", 56.2 + seed, "mm", seed)
-        add("source-test", "pa-mpjpe", "source-test", 44.0 + seed, "mm", seed)
-        add("pose auto-encoder", "mpjpe-root", "latent", 21.4, "mm", seed)
-        add("motion auto-encoder", "mpjpe-root", "latent", 23.0, "mm", seed)
+        for row, factor in (("source-only", 1.0), ("adapted", 1.06)):
+            add(row, "mpjpe-root", "source-test", 56.2 * factor + seed, "mm", seed)
+            add(row, "pa-mpjpe", "source-test", 44.0 * factor + seed, "mm", seed)
+        add("pose auto-encoder", "mpjpe-root", "latent:test", 21.4, "mm", seed)
+        add("motion auto-encoder", "mpjpe-root", "latent:test", 23.0, "mm", seed)
     return found
 
 
@@ -78,7 +88,8 @@ def write_run(folder: Path, seeds: tuple[int, ...] = (0,), crops: int = 8) -> Pa
     (folder / "results.json").write_text(json.dumps(results))
     (folder / "recipe.toml").write_text(
         '# the resolved recipe\nmethod = "self-adaptation"\nseed = 0\n\n[data.target]\nuse = "world"\nlook = "mild"\n\n'
-        '[[relations]]\nuse = "spatial"\nangle = 50.0\nmirror = true\n\n[[losses]]\nuse = "non-local"\nweight = 0.3\n'
+        '[[relations]]\nuse = "spatial"\nangle = 50.0\nmirror = true\n\n[[losses]]\nuse = "non-local"\nweight = 0.3\n\n'
+        + "".join(f'[[rows]]\nname = "{row}"\nkind = "{KINDS.get(row, "adapt")}"\n' for row in ROWS)
     )
     environment = {
         "python": "3.11.9",
@@ -118,7 +129,7 @@ def write_run(folder: Path, seeds: tuple[int, ...] = (0,), crops: int = 8) -> Pa
     angles = np.linspace(0, 2 * np.pi, crops, endpoint=False)
     turns = np.stack([[[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]] for a in angles])
     truth = np.einsum("kab,jb->kja", turns, standing_pose()) + 0.03 * draw.normal(size=(crops, len(card), 3))
-    rows = {"source-only": 0.09, "adapted": 0.045, "strong-source": 0.055, "oracle": 0.035}
+    rows = {"source-only": 0.09, "adapted": 0.045, "strong source augmentation": 0.055, "oracle": 0.035}
     predictions = {f"pred/{row}": truth + noise * draw.normal(size=truth.shape) for row, noise in rows.items()}
     np.savez(
         folder / "analysis/samples.npz",
