@@ -6,41 +6,36 @@ from sa3dhp_core.components import Component
 from sa3dhp_core.hookspecs import hookimpl
 
 
-def _relation(id_: str, summary: str, config: str, target: str, *capabilities: str) -> Component:
-    promises: frozenset[str] = frozenset(capabilities)
+def _relation(id_: str, summary: str, config: str, target: str, images: bool = True) -> Component:
     return Component(
         "relation",
         id_,
         summary,
         f"sa3dhp_relations.config:{config}",
         f"sa3dhp_relations.{target}",
-        promises,
+        frozenset({"acts-on-images"}) if images else frozenset(),
     )
 
 
 @hookimpl
 def sa3dhp_relations() -> tuple[Component, ...]:
     """The algebra by expression, its usual members by name, and one relation outside it."""
-    on_images = "acts-on-images"
     return (
-        _relation("geometric", "any product of flip, turns and time maps", "Geometric", "build:geometric", on_images),
-        _relation("flip", "the mirror", "Flip", "build:flip", on_images),
+        _relation("geometric", "any product of flip, turns and time maps", "Geometric", "build:geometric"),
+        _relation("flip", "the mirror", "Flip", "build:flip"),
         _relation(
             "in-plane-rotation",
             "a turn about the optical axis",
             "InPlaneRotation",
             "build:in_plane_rotation",
-            on_images,
         ),
-        _relation("flip-rotation", "mirror and in-plane turn", "FlipRotation", "build:flip_rotation", on_images),
-        _relation("backward", "time reversed", "Backward", "build:backward", on_images),
+        _relation("flip-rotation", "mirror and in-plane turn", "FlipRotation", "build:flip_rotation"),
+        _relation("backward", "time reversed", "Backward", "build:backward"),
+        _relation("flip-backward", "mirror, in-plane turn, time reversed", "FlipBackward", "build:flip_backward"),
+        _relation("slow", "the middle of the motion, slower", "Slow", "build:slow_motion"),
+        _relation("slow-backward", "slower and reversed", "SlowBackward", "build:slow_backward"),
         _relation(
-            "flip-backward", "mirror, in-plane turn, time reversed", "FlipBackward", "build:flip_backward", on_images
-        ),
-        _relation("slow", "the middle of the motion, slower", "Slow", "build:slow_motion", on_images),
-        _relation("slow-backward", "slower and reversed", "SlowBackward", "build:slow_backward", on_images),
-        _relation(
-            "limb-exchange", "two limbs exchange poses (poses only)", "LimbExchange", "limb_exchange:limb_exchange"
+            "limb-exchange", "two limbs exchange poses", "LimbExchange", "limb_exchange:limb_exchange", images=False
         ),
     )
 
