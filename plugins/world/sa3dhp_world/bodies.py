@@ -6,9 +6,9 @@ import attrs
 import torch
 from torch import Tensor
 
+from sa3dhp_core.atomic import generator_for
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import RecipeError, nearest
-from sa3dhp_core.atomic import generator_for
 
 GROUPS = {
     "legs": ("knee", "ankle"),
@@ -39,7 +39,9 @@ class BodyFamily:
 
 BODY_FAMILIES = {
     "source": BodyFamily((1.0, 0.04), 0.03, {}, (1.0, 0.08)),
-    "street": BodyFamily((0.96, 0.06), 0.045, {"legs": 0.93, "arms": 0.97, "shoulders": 1.1, "hips": 1.12}, (1.28, 0.16)),
+    "street": BodyFamily(
+        (0.96, 0.06), 0.045, {"legs": 0.93, "arms": 0.97, "shoulders": 1.1, "hips": 1.12}, (1.28, 0.16)
+    ),
 }
 
 

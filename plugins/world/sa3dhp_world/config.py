@@ -20,7 +20,11 @@ class WorldConfig:
     """Rendered clips of one look; keys from `bodies` on override the look's own values."""
 
     look: str = _key("plain", "look: plain, mild or street")  # type: ignore[assignment]
-    role: str = _key("target", "source or target: names the seeds, so that the two never share a clip", validators.in_(("source", "target")))  # type: ignore[assignment]  # noqa: E501
+    role: str = _key(
+        "target",
+        "source or target: names the seeds, so that the two never share a clip",
+        validators.in_(("source", "target")),
+    )  # type: ignore[assignment]  # noqa: E501
     train_clips: int = _key(160, "clips of the training split", _positive)  # type: ignore[assignment]
     validation_clips: int = _key(24, "clips of the validation split", _positive)  # type: ignore[assignment]
     test_clips: int = _key(40, "clips of the test split", _positive)  # type: ignore[assignment]

@@ -12,11 +12,11 @@ import attrs
 import torch
 from torch import Tensor
 
+from sa3dhp_core.atomic import generator_for
 from sa3dhp_core.errors import RecipeError, nearest
 from sa3dhp_world.anatomy import ANGLES, limits, mirrored, read_data, within
 from sa3dhp_world.bodies import Bodies
 from sa3dhp_world.kinematics import pose_body
-from sa3dhp_core.atomic import generator_for
 
 FPS = 30.0
 DEGREE = math.pi / 180

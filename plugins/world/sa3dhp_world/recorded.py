@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import attrs
@@ -49,28 +48,27 @@ def read_motion(path: Path) -> Recording:
     return Recording(positions, tuple(starts), contents)
 
 
-def recorded_clips(
-    recording: Recording, split: str, frames: int, *seed: object
-) -> Callable[[range], tuple[Tensor, Tensor, tuple[str, ...]]]:
-    """Clips by index: windows of the split's recordings, turned about the vertical, drawn by the seed and the index."""
+def recorded_actors(
+    recording: Recording, split: str, indices: range, frames: int, *seed: object
+) -> tuple[Tensor, Tensor, tuple[str, ...]]:
+    """Windows of the split's recordings, drawn by the seed and the index.
+
+    Returns:
+        Joints ``(C, T, J, 3)`` around the world's origin, girths ``(C,)`` and the recordings' contents.
+    """
     total = len(recording.families)
     order = torch.randperm(total, generator=generator_for("recording", total)).tolist()
     low, high = (round(share * total) for share in SHARES[split])
     long = [i for i in order[low:high] if recording.starts[i + 1] - recording.starts[i] >= frames]
     if not long:
-        raise DataError(f"no recorded clip of {split} has {frames} frames", expected="shorter clips: lower `frames`")
-
-    def clips(indices: range) -> tuple[Tensor, Tensor, tuple[str, ...]]:
-        windows, names = [], []
-        for index in indices:
-            draws = generator_for("recorded", *seed, index)
-            clip = long[int(torch.randint(len(long), (1,), generator=draws))]
-            first, last = recording.starts[clip], recording.starts[clip + 1] - frames
-            begin = int(torch.randint(first, last + 1, (1,), generator=draws))
-            window = recording.positions[begin : begin + frames]
-            middle = window.mean(dim=(0, 1)) * window.new_tensor([1.0, 1.0, 0.0])
-            windows.append(window - middle)
-            names.append(recording.families[clip])
-        return torch.stack(windows), torch.ones(len(windows)), tuple(names)
-
-    return clips
+        raise DataError(f"no recorded clip of {split} has {frames} frames", hint="lower `frames`")
+    windows, names = [], []
+    for index in indices:
+        draws = generator_for("recorded", *seed, index)
+        clip = long[int(torch.randint(len(long), (1,), generator=draws))]
+        first, last = recording.starts[clip], recording.starts[clip + 1] - frames
+        begin = int(torch.randint(first, last + 1, (1,), generator=draws))
+        window = recording.positions[begin : begin + frames]
+        windows.append(window - window.mean(dim=(0, 1)) * window.new_tensor([1.0, 1.0, 0.0]))
+        names.append(recording.families[clip])
+    return torch.stack(windows), torch.ones(len(windows)), tuple(names)

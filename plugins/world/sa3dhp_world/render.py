@@ -116,12 +116,15 @@ def render(
     ]
     if len(chunks) == 1:
         return chunks[0]
-    return Picture(*(torch.cat(parts) for parts in zip(*(attrs.astuple(c, recurse=False) for c in chunks), strict=True)))
+    return Picture(
+        *(torch.cat(parts) for parts in zip(*(attrs.astuple(c, recurse=False) for c in chunks), strict=True))
+    )
 
 
 def _points(size: tuple[int, int], grid: Tensor | None, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Tile centres ``(L, 2)``, offsets of a tile's pixels ``(TILE * TILE, 2)`` from the image's centre, and the
-    position of each tile's each pixel in the image, row by row, or -1 outside of it."""
+    position of each tile's each pixel in the image, row by row, or -1 outside of it.
+    """
     across, down = (math.ceil(side / TILE) for side in size)
     steps = torch.arange(TILE, dtype=like.dtype, device=like.device) - (TILE - 1) / 2
     offsets = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), dim=-1).reshape(-1, 2)

@@ -1,4 +1,4 @@
-"""Staging: a look, motion and a seed become scenes and cameras, clip by clip, ready to render. Renders nothing itself."""
+"""Staging: a look, motion and a seed become scenes and cameras, clip by clip. Renders nothing itself."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def draw_setting(*seed: object) -> ClipSetting:
     )
 
 
-def appearance(look: Look, uniform: Tensor, normal: Tensor) -> Appearance:
-    """Clothes, skin and hair from ``(C, 48)`` and ``(C, >=40)`` draws; left and right are dressed alike."""
+def appearance(look: Look, uniform: Tensor) -> Appearance:
+    """Clothes, skin and hair from ``(C, 48)`` draws; left and right are dressed alike."""
     count = len(uniform)
     skin = torch.tensor(SKIN)[(uniform[:, 0] * len(SKIN)).long()]
     hair = torch.tensor(HAIR)[(uniform[:, 1] * len(HAIR)).long()]
@@ -71,7 +71,7 @@ def appearance(look: Look, uniform: Tensor, normal: Tensor) -> Appearance:
         ],
         dim=1,
     )  # fmt: skip
-    return Appearance(palette, texture + 0.0 * normal[:, :1])
+    return Appearance(palette, texture)
 
 
 def clip_cameras(look: Look, target: Tensor, uniform: Tensor, normal: Tensor) -> tuple[Tensor, Tensor]:
@@ -177,7 +177,7 @@ def stage(
     toward = rotation[:, 2]
     each = lambda value: value.repeat_interleave(frames, dim=0)  # noqa: E731
 
-    worn = appearance(look, uniform, normal)
+    worn = appearance(look, uniform)
     parts = [dress(joints.flatten(0, 1), each(girth), Appearance(each(worn.palette), each(worn.texture)))]
     if look.objects > 0 or look.occluders > 0:
         poles = _poles(look, target, toward, placed, uniform)
@@ -210,7 +210,7 @@ def _bystanders(
         ground = (target + shift) * target.new_tensor([1.0, 1.0, 0.0])
         here = joints[:, k] - joints[:, k].mean(dim=(1, 2), keepdim=True) * target.new_tensor([1.0, 1.0, 0.0])
         here = (here + ground[:, None, None]).flatten(0, 1)
-        worn = appearance(look, uniform, uniform)
+        worn = appearance(look, uniform)
         each = lambda value: value.repeat_interleave(frames, dim=0)  # noqa: E731, B023
         strokes = dress(here, each(girth[:, k]), Appearance(each(worn.palette), each(worn.texture)), subject=False)
         out.append(attrs.evolve(strokes, radii=strokes.radii * each(present).view(-1, 1, 1)))

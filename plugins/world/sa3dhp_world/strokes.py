@@ -76,12 +76,12 @@ class Appearance:
     texture: Tensor
 
 
-# stroke: from, to, radii (metres), label, colour, second colour, rule.  "a>b:x" is the point x of the way (may exceed 1);
-# "a^x" is x metres in front of a.
+# stroke: from, to, radii (metres), label, colour, second colour, rule. "a>b:x" is the point x of the way, which may
+# exceed 1; "a^x" is x metres in front of a.
 _ALL = (1.0, -5.0)  # a slope and offset that always give 1
 _PANEL, _FACE, _PLAIN, _CUFF = (5.0, 0.45, *_ALL), (5.0, 0.25, *_ALL), (*_ALL, *_ALL), (*_ALL, 18.0, 0.45)
 _TRUNK = (
-    ("pelvis", "spine", 0.115, 0.110, "torso", "shirt", "panel", _PANEL),
+    ("pelvis>spine:0.35", "spine", 0.112, 0.110, "torso", "shirt", "panel", _PANEL),
     ("spine", "thorax", 0.110, 0.085, "torso", "shirt", "panel", _PANEL),
     ("left_hip", "right_hip", 0.095, 0.095, "torso", "trousers", "trousers", _PLAIN),
     ("left_shoulder", "right_shoulder", 0.060, 0.060, "torso", "shirt", "shirt", _PLAIN),
