@@ -13,14 +13,18 @@ from sa3dhp_core.atomic import read_json
 from sa3dhp_core.errors import DataError
 from sa3dhp_datasets.footage import Footage
 from sa3dhp_datasets.joint_names import columns
-from sa3dhp_datasets.mocap_npz import read_arrays
+from sa3dhp_datasets.mocap_npz import array_names, read_arrays
 
 
 @attrs.frozen
 class Truth:
-    """Ground truth of a video: ``joints (tracks, frames, J, 3)`` metres, camera frame, house order."""
+    """Ground truth of a video: ``joints (tracks, frames, J, 3)`` metres, camera frame, house order.
+
+    `tracks` are the boxes' track numbers in the order of `joints`, where the file tells them.
+    """
 
     joints: NDArray[np.float64]
+    tracks: tuple[int, ...] | None
     where: str
 
 
@@ -57,7 +61,17 @@ def read_truth(footage: Footage) -> Truth | None:
             found=f"{joints.shape[1]} frames",
             expected=len(footage.times_s),
         )
-    return Truth(joints[:, :, columns([str(n) for n in names], {}, str(path))].astype(np.float64), str(path))
+    tracks = None
+    if "tracks" in array_names(path):
+        numbers = read_arrays(path, ("tracks",))["tracks"]
+        if numbers.shape != joints.shape[:1] or numbers.dtype.kind not in "iu":
+            found = f"{numbers.shape} {numbers.dtype}"
+            raise DataError(
+                "tracks do not fit the joints", where=str(path), found=found, expected=f"{len(joints)} integers"
+            )
+        tracks = tuple(int(number) for number in numbers)
+    order = columns([str(name) for name in names], {}, str(path))
+    return Truth(joints[:, :, order].astype(np.float64), tracks, str(path))
 
 
 def intrinsics_of(footage: Footage, focal_px: float | None, fov_deg: float) -> tuple[NDArray[np.float64], str]:

@@ -48,6 +48,12 @@ def read_arrays(path: Path, keys: tuple[str, ...]) -> dict[str, NDArray[np.gener
         raise DataError(f"a damaged npz file: {error}", where=where, hint="copy the file again") from error
 
 
+def array_names(path: Path) -> tuple[str, ...]:
+    """Names of the arrays in an npz file that `read_arrays` can open."""
+    with zipfile.ZipFile(path) as archive:
+        return tuple(name.removesuffix(".npy") for name in archive.namelist())
+
+
 def read_clips(path: Path, joints: Mapping[str, str], stride: int = 1) -> Iterator[Clip]:
     """Every clip of a file, in house joint order.
 

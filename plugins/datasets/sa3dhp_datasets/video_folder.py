@@ -124,20 +124,20 @@ def poses_of(truth: Truth, plan: Plan, identities: tuple[int, ...]) -> tuple[Ten
     Args:
         truth: of the whole video.
         plan: what is cropped.
-        identities: track numbers in the order of the truth's tracks.
+        identities: the boxes' track numbers, rising; the order of the truth's tracks where it does not tell its own.
 
     Raises:
         DataError: other tracks than the boxes have, or a joint that is not finite or not in front of the camera.
     """
-    if len(identities) != len(truth.joints):
+    tracks = truth.tracks or identities
+    if len(tracks) != len(truth.joints) or not set(identities) <= set(tracks):
         raise DataError(
             "the truth has other tracks than the boxes",
             where=truth.where,
             found=f"{len(truth.joints)} tracks",
             expected=f"{len(identities)}: {', '.join(map(str, identities))}",
         )
-    lengths = np.diff(plan.starts)
-    order = np.repeat([identities.index(identity) for identity in plan.identities], lengths)
+    order = np.repeat([tracks.index(identity) for identity in plan.identities], np.diff(plan.starts))
     joints = torch.from_numpy(truth.joints[order, plan.frames])
     seen = joints @ plan.rotation.transpose(-1, -2)
     wrong = ~(torch.isfinite(seen).all(-1) & (seen[..., 2] > 0)).all(-1)

@@ -124,6 +124,17 @@ def test_crops_show_the_poses_that_belong_to_them(filmed: Path, tmp_path: Path) 
     assert window.images.shape == (2, 4, 3, 96, 96) and not hasattr(window, "poses")
 
 
+def test_truth_of_several_tracks_is_matched_by_number(filmed: Path, tmp_path: Path) -> None:
+    path = filmed / "film_walk_1.truth.npz"
+    arrays = dict(np.load(path))
+    alone(filmed).prepare(tmp_path / "one")
+    both = np.stack([arrays["joints_camera_m"] + 9.0, arrays["joints_camera_m"]])
+    np.savez(path, **(arrays | {"joints_camera_m": both, "tracks": np.array([2, 7])}))
+    alone(filmed).prepare(tmp_path / "two")
+    one, two = (video_folder.read_tensors(split_file(tmp_path / name, "train")) for name in ("one", "two"))
+    assert torch.equal(one["poses"], two["poses"])
+
+
 def test_without_truth_there_are_no_labels(filmed: Path, tmp_path: Path) -> None:
     (filmed / "film_walk_1.truth.npz").unlink()
     (filmed / "film_walk_1.camera.json").write_text(json.dumps({"intrinsics": CAMERA.tolist()}))
@@ -290,6 +301,8 @@ def test_video_without_frames_is_refused(tmp_path: Path) -> None:
         ({"joints_camera_m": np.zeros((FRAMES, 51))}, "wrong shape"),
         ({"joints_camera_m": walker()[:-1]}, "another length"),
         ({"joints_camera_m": np.stack([walker()] * 2)}, "other tracks"),
+        ({"tracks": np.array([3])}, "other tracks"),
+        ({"tracks": np.array([7, 8])}, "tracks do not fit"),
         ({"joints_camera_m": np.full((FRAMES, 17, 3), np.nan)}, "not finite"),
         ({"joints_camera_m": -walker()}, "in front of the camera"),
         ({"intrinsics": np.eye(4)}, "no pinhole camera"),
