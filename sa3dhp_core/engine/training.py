@@ -123,7 +123,7 @@ class Engine:
     def _set_up(self, task: Task) -> None:
         for name, module in task.modules.items():
             trainable = any(parameter.requires_grad for parameter in module.parameters())
-            if name in task.sharded and trainable:
+            if name in getattr(task, "sharded", ()) and trainable:
                 task.modules[name] = self.fabric.setup_module(module)
             else:
                 module.to(self.device)

@@ -106,7 +106,7 @@ class LatentSpace:
 
     def load_motion_prior(self, folder: Path, device: torch.device) -> Any:
         """Load, freeze and return the motion prior."""
-        return frozen(self.motion_prior, folder, "motion", device)
+        return frozen(self.motion_prior, folder, "prior", device)
 
     def parts(self, networks: Mapping[str, nn.Module], scale: float, motion_scale: float, feature: int) -> LossParts:
         """What losses are built from; priors must have been loaded."""
