@@ -240,6 +240,8 @@ def spread(prediction: Tensor, truth: Tensor, skeleton: Skeleton) -> float:
         DataError: shapes differ or do not fit, values are not finite, or all of the truth is one pose.
     """
     moving, fixed = _checked(prediction, truth, skeleton)
+    if not moving.numel():
+        raise DataError("no poses to compare the spread of", found=tuple(prediction.shape))
     root = skeleton.index(skeleton.root)
     moving, fixed = (poses - poses[..., root : root + 1, :] for poses in (moving, fixed))
     own, wanted = (
@@ -262,8 +264,9 @@ def _checked(prediction: Tensor, truth: Tensor, skeleton: Skeleton) -> tuple[Ten
         wrong = int((~torch.isfinite(poses)).flatten(-2).any(dim=-1).sum())
         if wrong:
             raise DataError(f"{name} have NaN or infinite joints", found=f"{wrong} such poses", expected="none")
-    lead = prediction.shape[:-2] or (1,)
-    moving, fixed = (poses.detach().to(torch.float64).reshape(*lead, -1, 3) for poses in (prediction, truth))
+    moving, fixed = (poses.detach().to(torch.float64) for poses in (prediction, truth))
+    if moving.dim() == 2:
+        moving, fixed = moving.unsqueeze(0), fixed.unsqueeze(0)
     return moving, fixed.to(moving.device)
 
 
