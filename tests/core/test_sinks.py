@@ -1,3 +1,5 @@
+"""The board keeps sinks' trouble away; the console and the metrics file say what they should, no more."""
+
 from __future__ import annotations
 
 import io

@@ -1,3 +1,5 @@
+"""Tables against figures worked out by hand, and the laws of recovery and deviation."""
+
 from __future__ import annotations
 
 import io

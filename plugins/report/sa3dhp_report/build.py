@@ -161,12 +161,19 @@ def _other_tables(records: list[dict[str, Any]], summary: Summary) -> list[dict[
     splits = sorted({r["split"] for r in records} - {summary.split}, key=lambda split: (not is_latent(split), split))
     return [
         {
-            "title": split.replace("-", " ").replace(":", ", ").capitalize(),
+            "title": _split_title(split),
             "open": is_latent(split),
             **_table(summarise(records, split), None),
         }
         for split in splits
     ]
+
+
+def _split_title(split: str) -> str:
+    """``target-test:inside`` as ``Target test, inside``; ``latent:test`` as ``Latent stages, test``."""
+    name, _, part = split.partition(":")
+    title = "Latent stages" if is_latent(split) else name.replace("-", " ").capitalize()
+    return f"{title}, {part}" if part else title
 
 
 def _coloured(toml: str) -> Markup:
