@@ -1,4 +1,4 @@
-"""How motion auto-encoders learn (METHOD 1.1.2): by decoded poses, through the frozen pose prior. Draws, never steps."""
+"""How motion auto-encoders learn (METHOD 1.1.2): by decoded poses, through the frozen pose prior. Steps nothing."""
 
 from __future__ import annotations
 

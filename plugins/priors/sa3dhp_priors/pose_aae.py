@@ -86,6 +86,8 @@ class PoseAutoEncoder(nn.Module):
         training: recipe keys; its network and latent keys say what is built, the others go to the task.
     """
 
+    reference: Tensor
+
     def __init__(self, skeleton: Skeleton, lengths: FixedLengths | VariableLengths, training: keys.PoseAae) -> None:
         super().__init__()
         self.skeleton, self.anatomy = skeleton, Anatomy(skeleton)
