@@ -169,7 +169,7 @@ def _family_angles(
     kind: Family, uniform: Tensor, normal: Tensor, cycles: int, frames: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Angles ``(N, T, D)``, heading ``(N, T)``, hop height ``(N, T)`` and speed ``(N, 1)`` of one family."""
-    n, width, per_cycle = len(uniform), normal.shape[-1], len(kind.at)
+    n, per_cycle = len(uniform), len(kind.at)
     bounds = limits()
     between = lambda column, span: span[0] + (span[1] - span[0]) * uniform[:, column : column + 1]  # noqa: E731
     period = between(0, kind.period_s) * (0.9 + 0.2 * uniform[:, 16 : 16 + cycles])

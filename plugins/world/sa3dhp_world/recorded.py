@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import attrs
@@ -38,7 +39,7 @@ def read_motion(path: Path) -> Recording:
                 raise DataError(f"arrays are missing: {', '.join(missing)}", where=str(path), expected=expected)
             positions = torch.from_numpy(np.asarray(file["positions"], dtype=np.float32))
             starts, names = [int(v) for v in file["clip_start"]], [str(v) for v in file["clip_names"]]
-    except (OSError, ValueError, EOFError, KeyError) as error:
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise DataError("not a readable .npz", where=str(path), found=error, expected=expected) from error
     if positions.dim() != 3 or positions.shape[1:] != (len(skeleton()), 3) or starts[-1:] != [len(positions)]:
         raise DataError("wrong shapes", where=str(path), found=tuple(positions.shape), expected=expected)

@@ -168,7 +168,11 @@ def _render(scene: Scene, camera: Camera, size: tuple[int, int], action: Tensor 
     if width % TILE or height % TILE:
         inside = (spot >= 0).nonzero().squeeze(1)
         image, cell, stroke, under, spot = (v[inside] for v in (image, cell, stroke, under, spot))
-    ordered = points[place.argsort()[-width * height :]] if width % TILE or height % TILE else points[place.argsort()]
+    rows = torch.arange(height, dtype=ends.dtype, device=ends.device) - (height - 1) / 2
+    columns = torch.arange(width, dtype=ends.dtype, device=ends.device) - (width - 1) / 2
+    ordered = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1).reshape(-1, 2)
+    if grid is not None:
+        ordered = ordered @ grid.to(ends).t()
     images = look_up(scene.backdrop, rotation, focal, offset, ordered)  # (N, 3, H W)
     edge = (under >= 0).nonzero().squeeze(1)
     at = points.index_select(0, torch.cat([cell, cell[edge]]))

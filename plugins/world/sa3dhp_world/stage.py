@@ -17,7 +17,7 @@ from sa3dhp_world.looks import Look
 from sa3dhp_world.render import Camera, Scene
 from sa3dhp_world.strokes import LABELS, PALETTE, Appearance, Strokes, concatenate, dress
 
-BANK = 48
+BANK = 32
 """Backdrops painted for one look and seed."""
 MARGIN = 1.15
 OBJECTS, BYSTANDERS = 10, 2
