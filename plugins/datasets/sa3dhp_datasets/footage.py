@@ -37,14 +37,19 @@ def probe(path: Path) -> Footage:
             stream = container.streams.video[0]
             promised, width, height = stream.frames, stream.codec_context.width, stream.codec_context.height
             base = stream.time_base
-            stamps = [p.pts for p in container.demux(stream) if p.pts is not None and p.size and not p.is_discard]
+            held, stamps = 0, []
+            for packet in container.demux(stream):
+                if packet.pts is not None and packet.size:
+                    held += 1
+                    if not packet.is_discard:
+                        stamps.append(packet.pts)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         what = "the file is empty" if path.is_file() and path.stat().st_size == 0 else "unreadable or truncated video"
         raise DataError(what, where=str(path), found=str(error), expected="a whole mp4 file") from error
     if not stamps or base is None:
         raise DataError("the video has no frame", where=str(path), found="length zero", expected="at least one frame")
-    if len(stamps) < promised:
-        raise DataError("the video is truncated", where=str(path), found=f"{len(stamps)} frames", expected=promised)
+    if held < promised:
+        raise DataError("the video is truncated", where=str(path), found=f"{held} frames", expected=promised)
     times = np.sort(np.asarray(stamps, dtype=np.float64)) * float(base)
     if len(times) > 1 and bool((np.diff(times) <= 0).any()):
         raise DataError("two frames are shown at one time", where=str(path), expected="rising time stamps")

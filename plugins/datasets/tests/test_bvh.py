@@ -227,3 +227,24 @@ def test_mutated_bytes_raise_data_errors_only(
         assert "mutated.bvh" in str(error)
     else:
         assert np.isfinite(clip.positions).all()
+
+
+@pytest.mark.parametrize("rig", table("rigs.toml"))
+def test_every_rig_is_found_by_its_names(rig: str, person: Callable[..., Bvh]) -> None:
+    """A body whose joints bear the rig's names, in one chain from the hips, is mapped joint by joint."""
+    entries = table("rigs.toml")[rig]["joints"]
+    names = list(dict.fromkeys(name for entry in entries.values() for name in entry["of"]))
+    rest = np.random.default_rng(0).normal(size=(len(names), 3)) * 30
+    channels = ("Xposition", "Yposition", "Zposition")
+    joints = [
+        BvhJoint("Reference", -1, (0.0, 0.0, 0.0), ()),
+        *(BvhJoint(n, 0, (0.0, 0.0, 0.0), channels) for n in names),
+    ]
+    bvh = Bvh(tuple(joints), 1 / 30, rest.reshape(1, -1))
+    found = convert(parse_bvh(format_bvh(bvh), WHERE), "a", BvhConfig(unit_m=0.01, up="z"), WHERE)
+    assert found.rig == rig
+    for index, joint in enumerate(skeleton().joints):
+        entry = entries[joint]
+        expected = np.mean([rest[names.index(name)] for name in entry["of"]], axis=0) * 0.01
+        extended = entry.get("distance_m", 0.0) or float(np.linalg.norm(entry.get("local_offset_m", 0.0)))
+        assert np.linalg.norm(found.clip.positions[0, index] - expected) == pytest.approx(extended, abs=1e-9)
