@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -12,8 +10,11 @@ from sa3dhp_core.errors import DataError
 from sa3dhp_core.geometry.sampling import PADDINGS, Padding, pixel_grid, sample
 from sa3dhp_core.geometry.shapes import fit_all, need
 
-POINTS = 1 << 22
+POINTS = 1 << 20
 """Sampling points held in memory at once (times channels and a few copies)."""
+
+MOST = 64
+"""Samples across a crop pixel at most; a reduction beyond that (a person 4,000 pixels tall) aliases a little."""
 
 
 def crop(
@@ -55,37 +56,54 @@ def crop(
     maps = real @ turn.transpose(-1, -2) @ torch.linalg.inv_ex(virtual).inverse
     lead = torch.broadcast_shapes(frames.shape[:-3], maps.shape[:-2])
     maps = maps.expand(*lead, 3, 3).reshape(-1, 3, 3)
-    frames = frames.expand(*lead, *frames.shape[-3:])
+    channels, height, width = frames.shape[-3:]
+    number = torch.arange(frames.shape[:-3].numel()).reshape(frames.shape[:-3]).expand(lead).flatten()
+    frames = frames.reshape(-1, channels, height, width)
     finer = _samples(maps.detach(), size)
-    order = [torch.unravel_index(torch.tensor(i), lead) if lead else () for i in range(len(maps))]
-    crops: list[Tensor | None] = [None] * len(maps)
-    for level in sorted(set(finer)):
-        members = [i for i, s in enumerate(finer) if s == level]
-        step = max(1, POINTS // (size * level) ** 2)
-        for begin in range(0, len(members), step):
-            part = members[begin : begin + step]
-            chosen = torch.stack([frames[tuple(int(k) for k in order[i])] for i in part])
-            for i, picture in zip(part, _seen(chosen, maps[part], size, level, padding), strict=True):
-                crops[i] = picture
-    if not crops:
-        return _unit(images.new_zeros(*lead, images.shape[-3], size, size), maps)
-    return torch.stack([picture for picture in crops if picture is not None]).reshape(
-        *lead, images.shape[-3], size, size
-    )
+    windows = _windows(maps.detach(), size, height, width)
+    parts, places = [_unit(frames.new_zeros(0, channels, size, size), maps)], [number[:0]]
+    for level in finer.unique().tolist():
+        for members in (finer == level).nonzero().squeeze(1).split(max(1, POINTS // (size * level) ** 2)):
+            corners, (tall, wide) = _common_size(windows[members], height, width)
+            cut = [frames[n, :, y : y + tall, x : x + wide] for n, (y, x) in zip(number[members], corners, strict=True)]
+            shift = torch.eye(3, dtype=maps.dtype).repeat(len(members), 1, 1)
+            shift[:, :2, 2] = -corners.flip(-1).to(maps.dtype)
+            moved = shift.to(maps.device) @ maps[members.to(maps.device)]
+            parts.append(_seen(_unit(torch.stack(cut), maps), moved, size, level, padding))
+            places.append(members)
+    back = torch.cat(places).argsort()
+    return torch.cat(parts)[back.to(maps.device)].reshape(*lead, channels, size, size)
 
 
 def _seen(frames: Tensor, maps: Tensor, size: int, finer: int, padding: Padding) -> Tensor:
-    frames = _unit(frames, maps)
-    fine = sample(frames, pixel_grid(size, size, maps, finer).to(frames), maps.to(frames), padding, size * finer)
+    grid = pixel_grid(size, size, maps, finer).to(frames)
+    fine = sample(frames, grid, maps.to(frames), padding, size * finer)
     return functional.avg_pool2d(fine, finer) if finer > 1 else fine
+
+
+def _windows(maps: Tensor, size: int, height: int, width: int) -> Tensor:
+    """``(N, 2, 2)`` first and last (row, column) of the frame that each crop reads; all of it if a corner is behind."""
+    points = maps @ maps.new_tensor([[0, size, 0, size], [0, 0, size, size], [1, 1, 1, 1]])
+    ends = points[:, [1, 0]] / points[:, 2:].clamp(min=1e-6)
+    box = torch.stack([ends.amin(-1).floor() - 1, ends.amax(-1).ceil() + 1], dim=1)
+    last = maps.new_tensor([height, width])
+    everything = torch.stack([torch.zeros_like(last), last])
+    behind = (points[:, 2] <= 1e-6).any(-1)[:, None, None]
+    return torch.minimum(torch.where(behind, everything, box).clamp(min=0), last).long().cpu()
+
+
+def _common_size(windows: Tensor, height: int, width: int) -> tuple[Tensor, tuple[int, int]]:
+    """``(N, 2)`` first corners of windows of one size that hold the given ones, and that size (at least one pixel)."""
+    tall, wide = (windows[:, 1] - windows[:, 0]).amax(dim=0).clamp(min=1).tolist()
+    return torch.minimum(windows[:, 0], torch.tensor([height - tall, width - wide])), (tall, wide)
 
 
 def _unit(frames: Tensor, like: Tensor) -> Tensor:
     return frames.to(like.dtype) / 255 if frames.dtype == torch.uint8 else frames
 
 
-def _samples(maps: Tensor, size: int) -> list[int]:
-    """How many samples across each crop pixel: frame pixels across it at the crop's centre and corners, rounded up."""
+def _samples(maps: Tensor, size: int) -> Tensor:
+    """``(N,)`` samples across each crop pixel: frame pixels across it at the crop's centre and corners, rounded up."""
     ends = maps.new_tensor([[0.5, 0.5, 1], [0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]]) * maps.new_tensor(
         [size, size, 1.0]
     )
@@ -96,4 +114,4 @@ def _samples(maps: Tensor, size: int) -> list[int]:
         [(maps[:, :2, axis : axis + 1] - flat * maps[:, 2:, axis : axis + 1]) / depth for axis in (0, 1)]
     )
     widest = across.norm(dim=2).masked_fill(points[:, 2] <= 1e-6, 0).amax(dim=(0, 2))
-    return [max(1, math.ceil(min(value, 64.0) - 0.05)) for value in widest.tolist()]
+    return (widest - 0.05).ceil().clamp(1, MOST).long().cpu()

@@ -130,6 +130,30 @@ def test_a_whole_number_reduction_is_the_mean_of_the_pixels() -> None:
     torch.testing.assert_close(same, (frame * 255).floor() / 255, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("padding", ["border", "grey", "black"])
+@pytest.mark.parametrize("centre", [(1.0, 2.0), (-30.0, 25.0), (79.0, 59.0), (40.0, 200.0)])
+def test_a_crop_that_leaves_the_frame_equals_one_of_the_frame_extended(
+    centre: tuple[float, float], padding: str
+) -> None:
+    frame = torch.rand(3, 60, 80, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    camera = torch.tensor([[100.0, 0, 40], [0, 100, 30], [0, 0, 1]], dtype=torch.float64)
+    mode, value = ("replicate", 0.0) if padding == "border" else ("constant", 0.5 if padding == "grey" else 0.0)
+    extended = torch.nn.functional.pad(frame[None], (300, 300, 300, 300), mode=mode, value=value if value else None)[0]
+    beside = camera.clone()
+    beside[:2, 2] += 300
+    turn, virtual = virtual_camera(torch.tensor(centre).double(), torch.tensor(15.0).double(), camera, 12)
+    taken = crop(frame, camera, turn, virtual, 12, padding)  # type: ignore[arg-type]
+    torch.testing.assert_close(taken, crop(extended, beside, turn, virtual, 12), atol=1e-9, rtol=0)
+
+
+def test_gradients_reach_the_frame_and_the_camera() -> None:
+    frame = torch.rand(2, 3, 12, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    camera = torch.tensor([[20.0, 0, 6], [0, 20, 6], [0, 0, 1]], dtype=torch.float64)
+    virtual = torch.tensor([[9.7, 0, 2], [0, 9.7, 2], [0, 0, 1]], dtype=torch.float64)
+    angle = torch.tensor([0.11, -0.07], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda f, a: crop(f, camera, rotation_z(a), virtual, 4), (frame, angle))
+
+
 def test_many_people_of_one_frame_and_a_batch_of_frames_agree() -> None:
     frame = torch.rand(3, 60, 80, generator=torch.Generator().manual_seed(2))
     camera = torch.tensor([[100.0, 0, 40], [0, 100, 30], [0, 0, 1]])
