@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 import attrs
@@ -56,8 +56,8 @@ def probe(path: Path) -> Footage:
     return Footage(path, width, height, times - times[0])
 
 
-def frames(footage: Footage) -> Iterator[NDArray[np.uint8]]:
-    """Every frame in the order shown, ``(H, W, 3)`` RGB; one at a time in memory.
+def frames(footage: Footage, wanted: Container[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """The wanted frames in the order shown: index and ``(H, W, 3)`` RGB; one at a time in memory.
 
     Raises:
         DataError: the video cannot be decoded to its end, changes size, or is flagged as turned.
@@ -83,7 +83,8 @@ def frames(footage: Footage) -> Iterator[NDArray[np.uint8]]:
                     )
                 if frame.is_corrupt:
                     raise DataError("a damaged frame", where=f"{where}: frame {count}", hint="copy the file again")
-                yield np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+                if count in wanted:
+                    yield count, np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
                 count += 1
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise DataError(f"the video cannot be decoded: {error}", where=f"{where}: frame {count}") from error

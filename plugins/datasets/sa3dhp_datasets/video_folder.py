@@ -103,10 +103,8 @@ def decode_crops(footage: Footage, plan: Plan, size: int, out: NDArray[np.uint8]
     for row, frame in enumerate(plan.frames.tolist()):
         wanted.setdefault(frame, []).append(row)
     camera = plan.camera.float()
-    for index, picture in enumerate(frames(footage)):
-        rows = wanted.get(index)
-        if not rows:
-            continue
+    for index, picture in frames(footage, wanted):
+        rows = wanted[index]
         image = torch.from_numpy(picture).permute(2, 0, 1).float().div_(255.0)
         crops = crop(
             image.expand(len(rows), *image.shape),

@@ -278,10 +278,10 @@ def test_wrong_videos_are_named(tmp_path: Path, write_video: WriteVideo) -> None
 def test_video_that_ends_early_is_refused(tmp_path: Path, write_video: WriteVideo) -> None:
     write_video(tmp_path / "a.mp4", grey(5))
     footage = probe(tmp_path / "a.mp4")
-    assert len(list(frames(footage))) == 5
+    assert [index for index, _ in frames(footage, {1, 3, 9})] == [1, 3]
     longer = attrs.evolve(footage, times_s=np.arange(7) / 20.0)
     with pytest.raises(DataError, match="truncated(.*\n)*.*5 frames"):
-        list(frames(longer))
+        list(frames(longer, ()))
 
 
 def test_video_without_frames_is_refused(tmp_path: Path) -> None:
