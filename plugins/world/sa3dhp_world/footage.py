@@ -71,7 +71,7 @@ def direct(look: Look, frames: int, size: tuple[int, int], people: int, *seed: o
     scene = attrs.evolve(scene, strokes=concatenate([scene.strokes, *dressed]))
 
     focal = size[0] / 2 / math.tan(math.radians(FIELD_OF_VIEW_DEG) / 2)
-    intrinsics = torch.tensor([[focal, 0, (size[0] - 1) / 2], [0, focal, (size[1] - 1) / 2], [0, 0, 1.0]])
+    intrinsics = torch.tensor([[focal, 0, size[0] / 2], [0, focal, size[1] / 2], [0, 0, 1.0]])
     middle = joints.mean(dim=(0, 1, 2))
     seen = torch.einsum("ij,ptnj->ptni", rotation[0], joints - middle)
     half = torch.tensor([side / 2 / focal for side in size]) * 0.9

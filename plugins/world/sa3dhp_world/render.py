@@ -19,8 +19,8 @@ from sa3dhp_world.raster import TILE, flatten, rasterise
 from sa3dhp_world.shading import shade, surface
 from sa3dhp_world.strokes import MIRRORED_LABELS, Strokes
 
-CENTRE = 0.0
-"""Pixel coordinate of the middle of the first pixel."""
+CENTRE = 0.5
+"""Pixel coordinate of the middle of the first pixel: coordinates start at the image corner, as in core geometry."""
 CHUNK_PIXELS = 64 * 64 * 64
 """Pixels that are worked on at once, so that intermediate results stay in the processor's cache."""
 
