@@ -91,6 +91,7 @@ def pose_pairs(relation: Relation, pose_prior: PosePrior, draw: PoseDraw) -> Sam
 
     @torch.no_grad()
     def sample(count: int, generator: torch.Generator, shard: Shard, device: torch.device) -> Pairs:
+        _place(device, pose_prior)
         poses = draw(count, generator, shard).to(device)
         spatial = _share(relation.draw((count,), generator), shard, device)
         moved = relation.on_poses(poses, spatial)
@@ -111,12 +112,20 @@ def motion_pairs(
 
     @torch.no_grad()
     def sample(count: int, generator: torch.Generator, shard: Shard, device: torch.device) -> Pairs:
+        _place(device, pose_prior, motion_prior)
         window = draw(count, temporal.window, generator, shard).to(device)
         spatial = _share(relation.draw((count,), generator), shard, device)
         moved = relation.on_poses(window[:, partner_frames.to(device)], spatial)
         return Pairs(embed(window[:, anchor_frames.to(device)]), embed(moved), spatial.condition, moved)
 
     return sample
+
+
+def _place(device: torch.device, *priors: object) -> None:
+    """Frozen priors are no part of the task's modules, so they follow the network to its device here."""
+    for prior in priors:
+        if isinstance(prior, nn.Module):
+            prior.to(device)
 
 
 def _share(spatial: Spatial, shard: Shard, device: torch.device) -> Spatial:
