@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from typing import Any
 
 import attrs
@@ -27,6 +28,10 @@ NOUNS: dict[str, str] = {
 }
 
 
+def _names(values: Iterable[str]) -> frozenset[str]:
+    return frozenset(values)
+
+
 @attrs.frozen
 class Component:
     """A thing that a recipe can name with ``use = "<id>"``.
@@ -47,7 +52,7 @@ class Component:
     summary: str
     config: str
     target: str
-    capabilities: frozenset[str] = attrs.field(default=frozenset(), converter=frozenset)
+    capabilities: frozenset[str] = attrs.field(default=frozenset(), converter=_names)
 
     def load_config(self) -> type[Any]:
         """Import and return the attrs config class."""

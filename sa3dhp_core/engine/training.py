@@ -54,7 +54,7 @@ class Engine:
             devices=config.devices,
             num_nodes=config.nodes,
             strategy=config.strategy,
-            precision=config.precision,  # type: ignore[arg-type]
+            precision=config.precision,
         )
         if config.devices * config.nodes > 1:
             self.fabric.launch()

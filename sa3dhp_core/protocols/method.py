@@ -30,21 +30,32 @@ class Stage:
 
 
 class StageContext(Protocol):
-    """What the runner hands a stage.
+    """What the runner hands a stage; read, never set."""
 
-    Attributes:
-        folder: the stage's own folder.
-        name: the stage's name.
-        seed: the recipe's seed.
-        engine: the engine (`sa3dhp_core.engine.Engine`), for `train` and device placement.
-        sinks: where metrics go (`log(stage, step, scalars)`).
-    """
+    @property
+    def folder(self) -> Path:
+        """The stage's own folder."""
+        ...
 
-    folder: Path
-    name: str
-    seed: int
-    engine: Any
-    sinks: Any
+    @property
+    def name(self) -> str:
+        """The stage's name."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """The recipe's seed."""
+        ...
+
+    @property
+    def engine(self) -> Any:
+        """The engine (`sa3dhp_core.engine.Engine`), for `train` and device placement."""
+        ...
+
+    @property
+    def sinks(self) -> Any:
+        """Where metrics go (`log(stage, step, scalars)`)."""
+        ...
 
     def of(self, stage: str) -> Path:
         """Folder of a required stage's result."""

@@ -14,6 +14,9 @@ from sa3dhp_core.errors import PluginError, nearest
 class TransformersBackbone(nn.Module):
     """`Backbone` around a transformers backbone; its blocks are named ``res1`` (the stem), ``res2``, … as published."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, model: nn.Module, channels: int, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()
         self.model = model

@@ -56,6 +56,6 @@ def analyse(method: SelfAdaptation, context: StageContext) -> None:
 
     def write(path):  # type: ignore[no-untyped-def]
         with path.open("wb") as file:
-            np.savez_compressed(file, **arrays)
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
     write_atomic(folder / "samples.npz", write)

@@ -32,10 +32,18 @@ class LatentSpace:
     def __init__(self, recipe: Recipe, host: Host, skeleton: Skeleton, frames: int) -> None:
         self._recipe, self._host, self.skeleton, self.frames = recipe, host, skeleton, frames
 
+    def _table(self, name: str) -> Mapping[str, Any]:
+        table: Mapping[str, Any] | None = getattr(self._recipe, name)
+        if table is None:
+            raise RecipeError(
+                f"the recipe has no table [{name}]", where=name, expected=f"a table with use = ID of a {name}"
+            )
+        return table
+
     @cached_property
     def pose_prior(self) -> Any:
         """`PosePrior`."""
-        return self._host.build("pose_prior", self._recipe.pose_prior, "pose_prior", skeleton=self.skeleton)
+        return self._host.build("pose_prior", self._table("pose_prior"), "pose_prior", skeleton=self.skeleton)
 
     @cached_property
     def motion_prior(self) -> Any:
@@ -86,7 +94,7 @@ class LatentSpace:
 
     def encoder(self) -> nn.Module:
         """A new image encoder."""
-        table = self._recipe.encoder
+        table = self._table("encoder")
         if "backbone" not in table:
             raise RecipeError("the encoder names no backbone", where="encoder", expected="a table [encoder.backbone]")
         backbone = self._host.build("backbone", table["backbone"], "encoder.backbone")
@@ -98,7 +106,7 @@ class LatentSpace:
             latent=self.pose_prior.latent,
             bound=self.pose_prior.bound,
         )
-        return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+        return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def load_pose_prior(self, folder: Path, device: torch.device) -> Any:
         """Load, freeze and return the pose prior."""
