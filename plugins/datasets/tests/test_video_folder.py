@@ -13,12 +13,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sa3dhp_core.atomic import read_tensors
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.store import split_file
 from sa3dhp_datasets import video_folder
 from sa3dhp_datasets.config import VideoFolderConfig
-from sa3dhp_datasets.footage import frames, probe
+from sa3dhp_datasets.footage import Footage, frames, probe
 from sa3dhp_datasets.tracks import Track, join, sample, smooth
 from sa3dhp_datasets.video_folder import VideoFolder
 
@@ -108,7 +109,7 @@ def test_crops_show_the_poses_that_belong_to_them(filmed: Path, tmp_path: Path) 
     house = skeleton()
     lengths = np.linalg.norm(truth[:, 1:] - truth[:, :1], axis=-1)
     np.testing.assert_allclose(batch.poses[:, 1:].norm(dim=-1), lengths, atol=1e-5)
-    stored = video_folder.read_tensors(split_file(tmp_path / "out", "train"))
+    stored = read_tensors(split_file(tmp_path / "out", "train"))
     y, x = np.mgrid[:96, :96]
     for joint, channel in (("head", 0), ("left_ankle", 1)):
         weight = batch.images[:, channel].numpy().clip(0.5, 1) - 0.5
@@ -131,7 +132,7 @@ def test_truth_of_several_tracks_is_matched_by_number(filmed: Path, tmp_path: Pa
     both = np.stack([arrays["joints_camera_m"] + 9.0, arrays["joints_camera_m"]])
     np.savez(path, **(arrays | {"joints_camera_m": both, "tracks": np.array([2, 7])}))
     alone(filmed).prepare(tmp_path / "two")
-    one, two = (video_folder.read_tensors(split_file(tmp_path / name, "train")) for name in ("one", "two"))
+    one, two = (read_tensors(split_file(tmp_path / name, "train")) for name in ("one", "two"))
     assert torch.equal(one["poses"], two["poses"])
 
 
@@ -171,7 +172,7 @@ def test_tracks_become_clips_and_long_gaps_split_them(tmp_path: Path, write_vide
     data = alone(folder, fps=20.0, size=8, max_gap=4)
     data.prepare(tmp_path / "out")
     assert data.clips(tmp_path / "out", "train").families() == ("a",) * 3
-    stored = video_folder.read_tensors(split_file(tmp_path / "out", "train"))
+    stored = read_tensors(split_file(tmp_path / "out", "train"))
     assert stored["starts"].tolist() == [0, 6, 12, 31]
     with pytest.raises(DataError, match="20 frames"):
         data.clips(tmp_path / "out", "train").draw(1, 20, torch.Generator())
@@ -191,7 +192,7 @@ def test_interrupted_preparation_goes_on_and_repeats_itself(
     decoded: list[str] = []
     decode = video_folder.decode_crops
 
-    def interrupted(footage: video_folder.Footage, *rest: object) -> None:
+    def interrupted(footage: Footage, *rest: object) -> None:
         decoded.append(footage.path.stem)
         if len(decoded) == 3:
             raise KeyboardInterrupt
