@@ -43,20 +43,29 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 
 def print_results(results: Mapping[str, Any]) -> None:
-    """The records of a `results.json`: rows down, protocol and split across."""
+    """The records of a `results.json`, a table a split: rows down, protocols across.
+
+    Validation chooses and test reports: splits that end in ``test`` are printed where there are any; those with a
+    qualifier (``target-test:families``) are for the report.
+    """
     if not is_first_rank():
         return
-    records = results["records"]
-    columns = list(dict.fromkeys((r["protocol"], r["split"], r["unit"]) for r in records))
-    cells: dict[str, dict[Any, float]] = {}
-    for r in records:
-        cells.setdefault(r["row"], {})[(r["protocol"], r["split"], r["unit"])] = r["value"]
-    heads = [f"{protocol} {split}" + (f" ({unit})" if unit else "") for protocol, split, unit in columns]
-    rows = [
-        [row, *(f"{values[column]:.1f}" if column in values else "" for column in columns)]
-        for row, values in cells.items()
-    ]
-    print_table(f"{results['recipe']}, seed {results['seed']}", ["row", *heads], rows)
+    splits = list(dict.fromkeys(record["split"] for record in results["records"]))
+    reported = [split for split in splits if split.endswith("test") and ":" not in split]
+    for split in reported or splits:
+        records = [record for record in results["records"] if record["split"] == split]
+        columns = list(dict.fromkeys((record["protocol"], record["unit"]) for record in records))
+        cells: dict[str, dict[tuple[str, str], float]] = {}
+        for record in records:
+            cells.setdefault(record["row"], {})[(record["protocol"], record["unit"])] = record["value"]
+        rows = [[row, *(_number(values.get(column), column[1]) for column in columns)] for row, values in cells.items()]
+        heads = [f"{protocol} ({unit})" if unit else protocol for protocol, unit in columns]
+        print_table(f"{results['recipe']}, seed {results['seed']}, {split}", ["row", *heads], rows)
+        print()
+
+
+def _number(value: float | None, unit: str) -> str:
+    return "" if value is None else f"{value:.1f}" if unit else f"{value:.2f}"
 
 
 def is_first_rank() -> bool:

@@ -14,6 +14,7 @@ import pytest
 
 import sa3dhp_core
 from sa3dhp_core.cli import main
+from sa3dhp_core.cli.console import print_results
 from sa3dhp_core.recipe import load_recipe
 
 Distribute = Callable[..., str]
@@ -21,6 +22,7 @@ PROGRAM = "import sys; from sa3dhp_core.cli import main; main()"
 LISTING_TORCH = """
 import sys
 from sa3dhp_core.cli import main
+from sa3dhp_core.cli.console import print_results
 try:
     main()
 finally:
@@ -281,3 +283,21 @@ def test_data_lists_and_shows(call: Call, distribute: Distribute) -> None:
     assert "poses of toys" in call("data", "list", only=name).stdout
     assert "where the files are" in call("data", "show", "toy-poses", only=name).stdout
     assert "did you mean 'toy-poses'" in call("data", "show", "toy-pose", only=name).stderr
+
+
+def test_results_are_a_table_of_each_test_split(capsys: pytest.CaptureFixture[str]) -> None:
+    splits = ("target-validation", "target-test", "target-test:families", "source-test")
+    records = [
+        {"row": row, "protocol": protocol, "split": split, "value": value, "unit": unit}
+        for split in splits
+        for row in ("source-only", "adapted")
+        for protocol, value, unit in (("mpjpe-root", 71.26, "mm"), ("spread", 0.873, ""))
+    ]
+    print_results({"recipe": "toy", "seed": 3, "records": records})
+    text = capsys.readouterr().out
+    assert "toy, seed 3, target-test" in text
+    assert "source-test" in text and "validation" not in text and "families" not in text
+    lines = [line.split() for line in text.splitlines() if line.startswith("adapted")]
+    assert lines == [["adapted", "71.3", "0.87"]] * 2
+    print_results({"recipe": "toy", "seed": 3, "records": records[:4]})
+    assert "target-validation" in capsys.readouterr().out
