@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -91,6 +93,6 @@ def test_dtypes_are_kept_and_a_point_stays_finite() -> None:
 
 
 @pytest.mark.parametrize("align", [procrustes, fit_scale])
-def test_shapes_that_would_broadcast_are_refused(align: object) -> None:
+def test_shapes_that_would_broadcast_are_refused(align: Callable[[Tensor, Tensor], Tensor]) -> None:
     with pytest.raises(DataError, match="do not fit"):
-        align(torch.zeros(4, 17, 3), torch.zeros(17, 3))  # type: ignore[operator]
+        align(torch.zeros(4, 17, 3), torch.zeros(17, 3))

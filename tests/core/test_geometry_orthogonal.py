@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -23,6 +24,7 @@ from sa3dhp_core.geometry import (
     rotation_y,
     rotation_z,
 )
+from sa3dhp_core.types import Skeleton
 from tests.strategies import HOUSE, TOLERANCE, dtypes, orthogonal, poses, random_poses, seeds, skeletons
 
 DOUBLE = TOLERANCE[torch.float64]
@@ -53,13 +55,13 @@ def test_poses_obey_the_group_law(first: Tensor, second: Tensor, body: Tensor) -
 
 
 @given(skeletons(), seeds, dtypes)
-def test_mirror_negates_x_and_exchanges_names(body: object, seed: int, dtype: torch.dtype) -> None:
-    pose = random_poses(body, seed, dtype=dtype)  # type: ignore[arg-type]
-    mirrored = act_on_poses(mirror_matrix(), pose, body)  # type: ignore[arg-type]
+def test_mirror_negates_x_and_exchanges_names(body: Skeleton, seed: int, dtype: torch.dtype) -> None:
+    pose = random_poses(body, seed, dtype=dtype)
+    mirrored = act_on_poses(mirror_matrix(), pose, body)
     assert mirrored.dtype == dtype
-    other = {a: b for left, right in body.pairs for a, b in ((left, right), (right, left))}  # type: ignore[attr-defined]
-    for j, joint in enumerate(body.joints):  # type: ignore[attr-defined]
-        source = body.index(other.get(joint, joint))  # type: ignore[attr-defined]
+    other = {a: b for left, right in body.pairs for a, b in ((left, right), (right, left))}
+    for j, joint in enumerate(body.joints):
+        source = body.index(other.get(joint, joint))
         assert mirrored[j].tolist() == [-pose[source, 0].item(), *pose[source, 1:].tolist()]
 
 
@@ -96,10 +98,10 @@ def test_handedness_is_the_determinant(matrix: Tensor) -> None:
 
 
 @pytest.mark.parametrize("turn", [rotation_x, rotation_y, rotation_z])
-def test_rotations_turn_the_right_way(turn: object) -> None:
+def test_rotations_turn_the_right_way(turn: Callable[[Tensor | float], Tensor]) -> None:
     names = {rotation_x: (1, 2), rotation_y: (2, 0), rotation_z: (0, 1)}
-    first, second = names[turn]  # type: ignore[index]
-    moved = turn(torch.tensor([math.pi / 2], dtype=torch.float64)) @ torch.eye(3).double()[first]  # type: ignore[operator]
+    first, second = names[turn]
+    moved = turn(torch.tensor([math.pi / 2], dtype=torch.float64)) @ torch.eye(3).double()[first]
     torch.testing.assert_close(moved[0], torch.eye(3).double()[second], atol=DOUBLE, rtol=0)
 
 
@@ -160,7 +162,7 @@ def test_gradients_reach_image_and_matrix() -> None:
         (lambda: act_on_images(torch.eye(3), torch.zeros(3, 8, 8), padding="white"), "border"),  # type: ignore[arg-type]
     ],
 )
-def test_what_does_not_fit_is_named(call: object, words: str) -> None:
+def test_what_does_not_fit_is_named(call: Callable[[], Tensor], words: str) -> None:
     with pytest.raises(DataError) as caught:
-        call()  # type: ignore[operator]
+        call()
     assert words in str(caught.value)
