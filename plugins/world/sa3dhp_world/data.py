@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -113,7 +114,7 @@ class WorldImages:
                 write_tensors(path, render_clips(self._look, actors, bodies, rows, config.size, seed[1:4], *seed))
             pieces.append(read_tensors(path))
             paths.append(path)
-        joined = {key: torch.cat([piece[key] for piece in pieces]) for key in pieces[0]}
+        joined: dict[str, Any] = {key: torch.cat([piece[key] for piece in pieces]) for key in pieces[0]}
         starts = torch.arange(count + 1) * config.frames
         licence = LICENCE if self._mocap is None else f"{LICENCE}; motion: {config.motion}, see its own licence"
         write_frames(folder, split, starts=starts, fps=FPS, licence=licence, families=families, **joined)

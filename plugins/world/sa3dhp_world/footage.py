@@ -6,6 +6,7 @@ import json
 import math
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import attrs
 import av
@@ -103,7 +104,7 @@ def encode(path: Path, take: Take, look: Look, size: tuple[int, int], *seed: obj
 
     def write(target: Path) -> None:
         with av.open(str(target), "w", format="mp4") as container:
-            stream = container.add_stream(codec, rate=Fraction(int(FPS)))
+            stream: Any = container.add_stream(codec, rate=Fraction(int(FPS)))
             stream.width, stream.height, stream.pix_fmt = size[0], size[1], "yuv420p"
             stream.options = {"crf": "18"} if codec == "libx264" else {"q": "3"}
             for frame in range(len(take.camera.centre)):

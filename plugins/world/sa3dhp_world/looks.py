@@ -79,4 +79,5 @@ def look(name: str, **changes: Any) -> Look:
             raise RecipeError(f"a look has no number {key!r}", where=f"look {name!r}", hint=nearest(key, known))
         if value is not None:
             values[key] = value
-    return Look(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    return Look(**fields)

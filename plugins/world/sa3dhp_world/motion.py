@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from typing import Any
 
 import attrs
 import torch
@@ -75,20 +76,20 @@ def family(name: str) -> Family:
     table = read_data("families.toml")
     if name not in table:
         raise RecipeError(f"no motion family {name!r}", hint=nearest(name, table))
-    row: dict[str, object] = table[name]
+    row: dict[str, Any] = table[name]
     rest = limits().rest
-    base = _with(rest, row.get("base", {}))  # type: ignore[arg-type]
-    keys = [dict(key) for key in row["keys"]]  # type: ignore[call-overload]
+    base = _with(rest, row.get("base", {}))
+    keys = [dict(key) for key in row["keys"]]
     at = torch.tensor([float(key.pop("at")) for key in keys])
     poses = torch.stack([_with(base, key) for key in keys])
-    yaw = torch.tensor([*row.get("yaw_deg", [0.0] * len(keys))]) * DEGREE  # type: ignore[misc]
+    yaw = torch.tensor([*row.get("yaw_deg", [0.0] * len(keys))]) * DEGREE
     if row.get("alternate"):
         at, poses, yaw = torch.cat([at, at + 0.5]), torch.cat([poses, mirrored(poses)]), yaw.repeat(2)
     yaw = torch.cat([yaw, yaw[-1:]])
-    spans = {key: tuple(row[key]) for key in ("period_s", "gain")}  # type: ignore[arg-type]
-    numbers = {key: float(row.get(key, 0.0)) for key in ("style", "jitter", "speed_m_s", "hop_m")}  # type: ignore[arg-type]
-    turning = float(row.get("turn_deg_s", 0.0)) * DEGREE  # type: ignore[arg-type]
-    return Family(name=name, keys=poses, at=at, yaw=yaw, turn_rad_s=turning, **spans, **numbers)  # type: ignore[arg-type]
+    spans: dict[str, Any] = {key: tuple(row[key]) for key in ("period_s", "gain")}
+    numbers: dict[str, Any] = {key: float(row.get(key, 0.0)) for key in ("style", "jitter", "speed_m_s", "hop_m")}
+    turning = float(row.get("turn_deg_s", 0.0)) * DEGREE
+    return Family(name=name, keys=poses, at=at, yaw=yaw, turn_rad_s=turning, **spans, **numbers)
 
 
 def _with(pose: Tensor, changes: dict[str, float]) -> Tensor:

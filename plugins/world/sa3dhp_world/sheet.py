@@ -33,6 +33,6 @@ def write_png(path: Path, pixels: torch.Tensor) -> None:
     codec.height, codec.width = pixels.shape[:2]
     codec.pix_fmt = "rgb24"
     frame = av.VideoFrame.from_ndarray(pixels.numpy(), format="rgb24")
-    packets = [*codec.encode(frame), *codec.encode(None)]  # type: ignore[attr-defined]
+    packets = [*codec.encode(frame), *codec.encode(None)]
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, lambda target: target.write_bytes(b"".join(bytes(packet) for packet in packets)) and None)

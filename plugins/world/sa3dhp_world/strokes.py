@@ -77,12 +77,12 @@ class Appearance:
 
 
 # stroke: from, to, radii (metres), label, colour, second colour, rule. "a>b:x" is the point x of the way, which may
-# exceed 1; "a^x" is x metres in front of a.
+# exceed 1; "a^x" is x metres in front of a. No two radii at a joint are equal, or two surfaces would coincide.
 _ALL = (1.0, -5.0)  # a slope and offset that always give 1
 _PANEL, _FACE, _PLAIN, _CUFF = (5.0, 0.45, *_ALL), (5.0, 0.25, *_ALL), (*_ALL, *_ALL), (*_ALL, 18.0, 0.45)
 _TRUNK = (
     ("pelvis>spine:0.35", "spine", 0.112, 0.110, "torso", "shirt", "panel", _PANEL),
-    ("spine", "thorax", 0.110, 0.085, "torso", "shirt", "panel", _PANEL),
+    ("spine", "thorax", 0.106, 0.085, "torso", "shirt", "panel", _PANEL),
     ("left_hip", "right_hip", 0.095, 0.095, "torso", "trousers", "trousers", _PLAIN),
     ("left_shoulder", "right_shoulder", 0.060, 0.060, "torso", "shirt", "shirt", _PLAIN),
     ("thorax", "neck", 0.052, 0.050, "head", "skin", "skin", _PLAIN),
@@ -92,9 +92,9 @@ _TRUNK = (
 _SIDED = (
     ("hip", "shoulder", 0.085, 0.080, "torso", "shirt", "panel", _PANEL),
     ("shoulder", "elbow", 0.053, 0.042, "upper_arm", "sleeve", "sleeve", _PLAIN),
-    ("elbow", "wrist", 0.042, 0.032, "forearm", "sleeve", "skin", _CUFF),
+    ("elbow", "wrist", 0.0395, 0.032, "forearm", "sleeve", "skin", _CUFF),
     ("wrist", "elbow>wrist:1.32", 0.040, 0.034, "forearm", "skin", "skin", _PLAIN),
-    ("hip", "knee", 0.085, 0.060, "thigh", "trousers", "trousers", _PLAIN),
+    ("hip", "knee", 0.0885, 0.062, "thigh", "trousers", "trousers", _PLAIN),
     ("knee", "ankle", 0.058, 0.040, "shank", "shank", "shank", _PLAIN),
     ("ankle", "ankle^0.15", 0.044, 0.034, "shank", "shoe", "shoe", _PLAIN),
 )
@@ -153,15 +153,15 @@ def dress(joints: Tensor, girth: Tensor, look: Appearance, subject: bool = True)
 
     size = scale * girth
     radii = joints.new_tensor([[row[2], row[3]] for row in STROKE_TABLE]) * size[:, None, None]
-    first, second = ([PALETTE.index(row[column]) for row in STROKE_TABLE] for column in (5, 6))  # type: ignore[arg-type]
+    first, second = ([PALETTE.index(row[column]) for row in STROKE_TABLE] for column in (5, 6))
     bare = ("skin", "hair", "shoe")  # and rings along a stroke that joins left to right would not be even
     cloth = joints.new_tensor([[float(row[5] not in bare and row not in _TRUNK[2:4])] for row in STROKE_TABLE])
     texture = look.texture[:, None] * torch.cat([cloth, cloth.new_ones(len(cloth), 3)], dim=1)
-    labels = [LABELS.index(row[4]) if subject else 0 for row in STROKE_TABLE]  # type: ignore[arg-type]
+    labels = [LABELS.index(row[4]) if subject else 0 for row in STROKE_TABLE]
     return Strokes(
         ends=torch.stack([many(0), many(1)], dim=2),
         radii=radii,
-        forward=torch.stack([fronts.get(row[4], chest_front) for row in STROKE_TABLE], dim=1),  # type: ignore[arg-type, call-overload]
+        forward=torch.stack([fronts.get(row[4], chest_front) for row in STROKE_TABLE], dim=1),  # type: ignore[call-overload]
         colours=torch.stack([look.palette[:, first], look.palette[:, second]], dim=2),
         rule=joints.new_tensor([row[7] for row in STROKE_TABLE]).expand(len(joints), -1, -1),
         texture=texture,
