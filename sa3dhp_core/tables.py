@@ -18,6 +18,8 @@ MPJPE, PA_MPJPE, SPREAD = "mpjpe-root", "pa-mpjpe", "spread"
 LABELS = {MPJPE: "MPJPE", PA_MPJPE: "PA-MPJPE", SPREAD: "spread"}
 TARGET_TEST, TARGET_VALIDATION, SOURCE_TEST, LATENT = "target-test", "target-validation", "source-test", "latent"
 CONSTANT, SOURCE_ONLY, ORACLE = "constant-pose", "source-only", "oracle"
+LEAST_GAP_MM = 1.0
+"""A gap between source-only and oracle below this is noise; shares of it would be too."""
 REFERENCES = (CONSTANT, SOURCE_ONLY, ORACLE, SOURCE_TEST)
 
 Record = Mapping[str, Any]
@@ -118,7 +120,7 @@ def summarise(records: Iterable[Record], split: str | None = None) -> Summary:
 
     Returns:
         The rows, with recovery = (source-only − row) / (source-only − oracle) in per cent, for errors in mm, where both
-        references exist and source-only is worse than the oracle. Pairs are made within a seed and recipe where
+        references exist and source-only is worse than the oracle by `LEAST_GAP_MM` or more. Pairs are made within a seed and recipe where
         possible, else with the mean of the reference.
     """
     records = list(records)
@@ -242,7 +244,7 @@ def _recoveries(row: Row, source: Row, oracle: Row) -> dict[str, Cell]:
         samples = {}
         for sample, value in cell.samples.items():
             start, goal = (_paired(reference.cells[protocol], sample) for reference in (source, oracle))
-            if start > goal:
+            if start - goal >= LEAST_GAP_MM:
                 samples[sample] = 100.0 * (start - value) / (start - goal)
         if samples:
             found[protocol] = Cell(samples, "%")
