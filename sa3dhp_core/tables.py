@@ -120,8 +120,8 @@ def summarise(records: Iterable[Record], split: str | None = None) -> Summary:
 
     Returns:
         The rows, with recovery = (source-only − row) / (source-only − oracle) in per cent, for errors in mm, where both
-        references exist and source-only is worse than the oracle by `LEAST_GAP_MM` or more. Pairs are made within a seed and recipe where
-        possible, else with the mean of the reference.
+        references exist and source-only is worse than the oracle by `LEAST_GAP_MM` or more. Pairs are made within a
+        seed and recipe where possible, else with the mean of the reference.
     """
     records = list(records)
     chosen = split or _default_split(records)
