@@ -44,7 +44,7 @@ class PoseAae:
     hidden: int = _key(256, "width of the residual layers (mlp)", _COUNT)
     layers: int = _key(2, "residual layers of encoder and decoder (mlp)", _COUNT)
     whitening: float = _key(
-        0.5, "start: 1 spreads all latent dimensions alike, 0 in proportion to the poses' components (mlp)", _SHARE
+        0.25, "start: 1 spreads all latent dimensions alike, 0 in proportion to the poses' components (mlp)", _SHARE
     )
     steps: int = _key(500, "training steps", _COUNT)
     batch: int = _key(256, "poses a step", _COUNT)
@@ -57,9 +57,9 @@ class PoseAae:
     mirror: bool = _key(True, "mirror half of the training poses", _TRUTH)
     pose_weight: float = _key(100.0, "weight of the pose cycle |D(E(y)) - y|, metres", _WEIGHT)
     latent_weight: float = _key(5.0, "weight of the latent cycle |E(D(z)) - z| / bound for z of the prior", _WEIGHT)
-    spread_weight: float = _key(5.0, "weight of the distance between the poses' latents and the prior", _WEIGHT)
+    spread_weight: float = _key(1.0, "weight of the distance between the poses' latents and the prior", _WEIGHT)
     adversarial_weight: float = _key(
-        0.2, "weight of the decoder's adversarial loss; 0 trains no discriminator", _WEIGHT
+        0.5, "weight of the decoder's adversarial loss; 0 trains no discriminator", _WEIGHT
     )
     adversarial_start: float = _key(0.4, "share of the steps after which the discriminator sets in", _SHARE)
     discriminator_learning_rate: float = _key(5e-4, "of the discriminator's Adam", _POSITIVE)
@@ -112,8 +112,8 @@ class MotionDct:
     hidden: int = _key(512, "width of the residual layers", _COUNT)
     layers: int = _key(1, "residual layers of encoder and decoder", _COUNT)
     whitening: float = _key(0.5, "start: 1 spreads all dimensions of v alike, 0 in proportion to the motion's", _SHARE)
-    steps: int = _key(700, "training steps", _COUNT)
+    steps: int = _key(400, "training steps", _COUNT)
     batch: int = _key(64, "sequences a step", _COUNT)
-    learning_rate: float = _key(1e-3, "peak of AdamW's schedule", _POSITIVE)
+    learning_rate: float = _key(5e-4, "peak of AdamW's schedule", _POSITIVE)
     latent_weight: float = _key(0.1, "weight of the error of z, beside that of the decoded poses", _WEIGHT)
     decode_every: int = _key(3, "decode every so many frames, from a random one, for the loss of poses", _COUNT)

@@ -7,8 +7,12 @@ from torch import Tensor, nn
 
 from sa3dhp_priors.body import Anatomy
 
-SPREADS = 2.2
+SPREADS = 3.0
 """Latent ends of a proportion lie at so many standard deviations of the training bodies."""
+
+
+LEAST = 0.4
+"""No proportion reaches less far than this share of the widest: unseen bodies must fit, and distances keep meaning."""
 
 
 class FixedLengths(nn.Module):
@@ -63,6 +67,8 @@ class VariableLengths(nn.Module):
         scaled = (vectors * variances.clamp_min(0).sqrt().clamp_min(1e-4)).T.flip(0)
         kept = min(self.latent, scaled.shape[0])
         self.mean.copy_(mean)
+        widths = scaled.norm(dim=-1, keepdim=True)
+        scaled = scaled / widths * widths.clamp_min(LEAST * float(widths[0]))
         self.components.zero_()
         self.components[:kept] = scaled[:kept].to(self.components.dtype)
 
