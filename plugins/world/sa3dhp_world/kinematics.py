@@ -10,9 +10,9 @@ from torch import Tensor
 from sa3dhp_core.cards import skeleton
 from sa3dhp_world.anatomy import ANGLES
 
-CLAVICLE_DROP = 0.22
+CLAVICLE_DROP = 0.32
 """Shoulders lie this much (tangent) below the thorax joint at rest."""
-NECK_FORWARD = 0.25
+NECK_FORWARD = 0.12
 """The neck joint (skull base to nose height) lies this much (tangent) in front of the thorax."""
 
 

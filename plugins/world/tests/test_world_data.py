@@ -24,7 +24,15 @@ from sa3dhp_world.looks import look
 from sa3dhp_world.sheet import write_sheet
 
 SMALL = WorldConfig(
-    look="mild", train_clips=3, validation_clips=1, test_clips=1, frames=4, size=24, shard_clips=2, clutter=0.1, limbs=0.0
+    look="mild",
+    train_clips=3,
+    validation_clips=1,
+    test_clips=1,
+    frames=4,
+    size=24,
+    shard_clips=2,
+    clutter=0.1,
+    limbs=0.0,
 )
 
 
@@ -34,7 +42,10 @@ def test_prepared_splits_can_be_read(tmp_path):
     labelled = world.labelled(tmp_path, "train")
     batch = labelled.draw(5, torch.Generator().manual_seed(0))
     assert batch.images.shape == (5, 3, 24, 24) and batch.poses.shape == (5, 17, 3)
-    assert labelled.families() == look_of(SMALL).families[:3] and labelled.clip_index().tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    assert (
+        labelled.families() == look_of(SMALL).families[:3]
+        and labelled.clip_index().tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    )
     clips = world.clips(tmp_path, "train").draw(4, 3, torch.Generator().manual_seed(0), Shard(1, 2))
     assert clips.images.shape == (2, 3, 3, 24, 24)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(split_file(tmp_path, s).name for s in SPLITS)

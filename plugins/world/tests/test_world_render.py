@@ -16,7 +16,7 @@ from sa3dhp_world.bodies import draw_bodies
 from sa3dhp_world.data import generated_actors
 from sa3dhp_world.looks import look
 from sa3dhp_world.render import Camera, render
-from sa3dhp_world.stage import crop_cameras, develop, draw_setting, stage
+from sa3dhp_world.stage import appearance, crop_cameras, develop, draw_setting, stage
 from sa3dhp_world.strokes import LABELS, MIRRORED_LABELS, dress
 
 SIZE = 40
@@ -101,8 +101,6 @@ def test_a_mirrored_person_looks_like_the_mirror_image():
     flip = mirror_matrix()
     people = attrs.evolve(camera, rotation=torch.eye(3).expand(2, 3, 3), centre=torch.zeros(2, 3))
     seen = camera.see(scene.joints)
-    from sa3dhp_world.stage import appearance
-
     worn = appearance(look("street"), draw_setting(1).uniform.expand(2, -1))
     make = lambda joints: attrs.evolve(scene, joints=joints, strokes=dress(joints, torch.ones(2), worn))  # noqa: E731
     plain = render(make(seen), people, (SIZE, SIZE), action=flip)
@@ -111,8 +109,9 @@ def test_a_mirrored_person_looks_like_the_mirror_image():
     other = render(made, people, (SIZE, SIZE))
     person = plain.parts > 0
     assert person.any() and torch.equal(person, other.parts > 0)
-    off = (plain.images - other.images).abs().amax(dim=1)[person]
-    assert float((off > 1e-2).float().mean()) < 0.01
+    inside = -torch.nn.functional.max_pool2d(-person.float(), 3, stride=1, padding=1) > 0  # edges show the backdrop
+    off = (plain.images - other.images).abs().amax(dim=1)[inside]
+    assert len(off) > 50 and float((off > 1e-3).float().mean()) < 0.02
 
 
 def test_crops_hold_the_person_and_labels_lie_on_the_bones():
