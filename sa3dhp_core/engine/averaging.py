@@ -21,11 +21,12 @@ class MovingAverage:
         self.average = {key: value.detach().clone() for key, value in named_state(modules).items()}
 
     @torch.no_grad()
-    def update(self, modules: Mapping[str, nn.Module]) -> None:
-        """Move towards the modules' present state."""
+    def update(self, modules: Mapping[str, nn.Module], step: int) -> None:
+        """Move towards the modules' present state; the first steps count for more, so that no start is remembered."""
+        decay = min(self.decay, (1 + step) / (10 + step))
         for key, value in named_state(modules).items():
             if value.is_floating_point():
-                self.average[key].lerp_(value.detach(), 1.0 - self.decay)
+                self.average[key].lerp_(value.detach(), 1.0 - decay)
             else:
                 self.average[key].copy_(value)
 

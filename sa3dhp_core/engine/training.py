@@ -101,7 +101,7 @@ class Engine:
         for step in range(first, task.steps):
             logs |= self._step(task, step, stage, optimizers)
             if average is not None:
-                average.update(raw)
+                average.update(raw, step)
             done = step + 1
             save = done % self.config.checkpoint_every == 0 and done < task.steps
             if save or done % self.config.log_every == 0 or done == task.steps:
