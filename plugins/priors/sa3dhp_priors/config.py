@@ -41,6 +41,11 @@ class PoseAae:
         "fixed bone lengths: means of the training poses, or the skeleton card's",
         validators.in_(("training", "card")),
     )
+    prior: Literal["box", "cube"] = _key(
+        "box",
+        "uniform on the box that the poses fill at the start (mlp), or on the whole [-bound, bound] cube as published",
+        validators.in_(("box", "cube")),
+    )
     hidden: int = _key(256, "width of the residual layers (mlp)", _COUNT)
     layers: int = _key(2, "residual layers of encoder and decoder (mlp)", _COUNT)
     whitening: float = _key(

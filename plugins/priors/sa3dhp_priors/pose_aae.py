@@ -88,6 +88,9 @@ class PoseAutoEncoder(nn.Module):
 
     reference: Tensor
 
+    extent: Tensor
+    reference: Tensor
+
     def __init__(self, skeleton: Skeleton, lengths: FixedLengths | VariableLengths, training: keys.PoseAae) -> None:
         super().__init__()
         self.skeleton, self.anatomy = skeleton, Anatomy(skeleton)
@@ -96,6 +99,7 @@ class PoseAutoEncoder(nn.Module):
         self._separate = training.orientation == "separate"
         self.code = training.latent - (6 if self._separate else 0)
         self._first = training.latent - self.code
+        self.register_buffer("extent", torch.ones(self.latent - self._first))
         common = 0 if self._separate else 6
         bones = len(self.anatomy.bones)
         self.register_buffer("reference", self.anatomy.card_lengths(), persistent=False)
@@ -127,12 +131,16 @@ class PoseAutoEncoder(nn.Module):
         return self.anatomy.join(Body(orientation, functional.normalize(directions, dim=-1), lengths))
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
-        """``(count, latent)``: uniform on [-bound, bound]; a separate orientation is uniform over rotations."""
+        """``(count, latent)``: uniform on the prior's box within [-bound, bound].
+
+        A separate orientation is uniform over rotations.
+        """
         like = next(self.parameters())
         uniform = torch.rand(count, self.latent - self._first, generator=generator) * 2.0 - 1.0
         vectors = torch.randn(2, count, 3, generator=generator)
         lead = ORIENTATION * six_numbers(frame(vectors[0], vectors[1]))[:, : self._first]
-        return self._bound * torch.cat((lead, uniform), dim=-1).to(device=like.device, dtype=like.dtype)
+        uniform = uniform.to(device=like.device, dtype=like.dtype) * self.extent
+        return self._bound * torch.cat((lead.to(uniform), uniform), dim=-1)
 
     def task(self, draw: PoseDraw) -> Task:
         """How it is trained on unpaired poses."""
@@ -144,6 +152,9 @@ class PoseAutoEncoder(nn.Module):
         body = self.anatomy.split(poses)
         self.lengths.start(body.lengths)
         self.network.start(*self._features(body))
+        if self._training.prior == "box" and self._training.body == "mlp":
+            spreads = self.encode(poses)[:, self._first :].std(dim=0) / self._bound
+            self.extent.copy_((spreads * 3.0**0.5).clamp(0.02, 1.0))
 
     def _features(self, body: Body) -> tuple[Tensor, Tensor, Tensor]:
         """Directions, joint positions of the standard body in the body's frame, and the orientation if mixed in."""

@@ -254,6 +254,16 @@ def test_frame_needs_hips_and_spine() -> None:
         pose_aae.build(PoseAae(), card)
 
 
+def test_box_prior_spreads_like_the_poses_and_cube_fills_the_domain() -> None:
+    for prior_kind in ("box", "cube"):
+        prior = build(PoseAae(prior=prior_kind, **QUICK))
+        poses = people(HOUSE)(600, generator_for(2), WHOLE)
+        prior.start(poses)
+        sampled, found = prior.sample(2000, generator_for(1))[:, 6:].std(dim=0), prior.encode(poses)[:, 6:].std(dim=0)
+        wanted = found.detach().clamp_min(0.02 / 3**0.5) if prior_kind == "box" else torch.full_like(sampled, 3**-0.5)
+        torch.testing.assert_close(sampled, wanted, rtol=0.1, atol=0.0)
+
+
 def test_no_discriminator_without_weight() -> None:
     prior = build(PoseAae(adversarial_weight=0.0, **QUICK))
     task = prior.task(people(HOUSE))
