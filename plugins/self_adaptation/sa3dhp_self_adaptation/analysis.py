@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from sa3dhp_core.atomic import read_json, read_tensors, write_atomic, write_json
-from sa3dhp_core.errors import DataError
 from sa3dhp_core.protocols.method import StageContext
+from sa3dhp_self_adaptation.row_stages import SKIPPED, truth_of
 
 if TYPE_CHECKING:
     from sa3dhp_self_adaptation.method import SelfAdaptation
 
+_log = logging.getLogger(__name__)
+
 
 def analyse(method: SelfAdaptation, context: StageContext) -> None:
-    """Write the run's ``analysis`` folder from the rows' predictions."""
+    """Write the run's ``analysis`` folder from the rows' predictions; rows that were left out have none."""
     from sa3dhp_self_adaptation.method import row_stage
 
     if not context.engine.fabric.is_global_zero:
         return
     folder = context.run / "analysis"  # type: ignore[attr-defined]
     write_json(folder / "latent_distance.json", read_json(context.of("latent") / "latent_distance.json"))
-    try:
-        data = method.data["target"].labelled(context.of("data-target"), "test")
-    except DataError:
+    data = truth_of(method, context, "target", "test")
+    if data is None:
+        _log.warning("the target's test split has no ground truth: there was nothing to score but the source's test")
         return
     batches = list(data.batches(1024))
     truth = torch.cat([batch.poses for batch in batches])
+    folders = {row.name: context.of(row_stage(row.name)) for row in method.rows}
     predictions = {
-        row.name: read_tensors(context.of(row_stage(row.name)) / "predictions-test.safetensors")["poses"]
-        for row in method.rows
+        name: read_tensors(place / "predictions-test.safetensors")["poses"]
+        for name, place in folders.items()
+        if not (place / SKIPPED).is_file()
     }
     joints = list(method.space.skeleton.joints)
     write_json(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 import attrs
-from attrs.validators import ge, gt, in_, le
+from attrs.validators import deep_mapping, ge, gt, in_, instance_of, le
 
 
 def _help(text: str) -> dict[str, str]:
@@ -56,6 +56,11 @@ class Adaptation:
     source: int = attrs.field(default=64, validator=ge(1), metadata=_help("labelled source images a step, if needed"))
     prior: int = attrs.field(default=540, validator=ge(1), metadata=_help("unpaired poses a step"))
     learning_rate: float = attrs.field(default=5e-4, validator=gt(0.0), metadata=_help("peak"))
+    learning_rates: dict[str, float] = attrs.field(
+        factory=dict,
+        validator=deep_mapping(instance_of(str), gt(0.0)),
+        metadata=_help("other peaks by loss; for `alternating`, where each loss has its own Adam"),
+    )
     warm_up: int = attrs.field(default=20, validator=ge(0), metadata=_help("steps of linear warm-up"))
     floor: float = attrs.field(default=0.1, validator=[ge(0.0), le(1.0)], metadata=_help("final learning-rate factor"))
     clip_norm: float = attrs.field(default=1.0, validator=gt(0.0), metadata=_help("gradient norm to clip to"))

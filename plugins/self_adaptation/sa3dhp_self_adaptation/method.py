@@ -119,7 +119,8 @@ class SelfAdaptation:
         if row.kind in ("source", "oracle"):
             key |= {"source": plain["source"], "augmentation": plain[row.augmentation]}
         if row.kind in ("adapt", "oracle"):
-            key["adaptation"] = attrs.asdict(row.adaptation or self.config.adaptation)
+            told = attrs.asdict(row.adaptation or self.config.adaptation)
+            key["adaptation"] = {name: value for name, value in told.items() if value != {}}
         if row.kind == "adapt":
             key["losses"] = [dict(self.loss_table(name)) for name in row.losses]
             key["rehearsal"] = plain["rehearsal"]
@@ -141,11 +142,19 @@ class SelfAdaptation:
                     found=row.start,
                     hint=nearest(row.start, names[:number]),
                 )
-            for name in (*row.losses, *row.weights):
+            rates = (row.adaptation or self.config.adaptation).learning_rates if row.kind == "adapt" else {}
+            for name in (*row.losses, *row.weights, *rates):
                 if name not in losses:
                     raise RecipeError(
                         "no loss of the recipe has this name", where=where, found=name, hint=nearest(name, losses)
                     )
+            if rates and (row.adaptation or self.config.adaptation).schedule == "joint":
+                raise RecipeError(
+                    "one optimiser cannot have a learning rate for each loss",
+                    where=f"{where}: learning_rates",
+                    found="schedule = 'joint'",
+                    expected="schedule = 'alternating', or weights",
+                )
 
     def _preparation(self, role: str) -> Any:
         def prepare(context: StageContext) -> None:

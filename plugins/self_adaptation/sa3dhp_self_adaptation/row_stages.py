@@ -4,16 +4,20 @@ the oracle, which is there to show what labels would have given.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from sa3dhp_core.atomic import read_json, write_tensors
+from sa3dhp_core.atomic import read_json, read_tensors, write_json, write_tensors
 from sa3dhp_core.engine.checkpoint import load_weights, save_weights
 from sa3dhp_core.errors import DataError, RecipeError, nearest
+from sa3dhp_core.evaluation import load_protocol
 from sa3dhp_core.protocols.method import StageContext
 from sa3dhp_core.runner import write_records
 from sa3dhp_core.types import Shard
@@ -36,14 +40,29 @@ if TYPE_CHECKING:
     from sa3dhp_self_adaptation.method import SelfAdaptation
 
 STATISTICS_BATCHES = 40
+CONSTANT = "constant.safetensors"
+SKIPPED = "skipped.json"
+"""Left by a row that could not be computed, with the reason."""
+
+_log = logging.getLogger(__name__)
 
 
 def run_row(method: SelfAdaptation, row: Row, context: StageContext) -> None:
-    """Make the row's predictor and score it on target validation, target test and source test."""
+    """Make the row's predictor and score it on target validation, target test and source test.
+
+    A row that needs target labels where there are none is left out: it says so, and so does every row that begins
+    from it.
+    """
+    if reason := _obstacle(method, row, context):
+        if context.engine.fabric.is_global_zero:
+            _log.warning("row %r is left out: %s", row.name, reason)
+            write_json(context.folder / SKIPPED, {"row": row.name, "reason": reason})
+            write_records(context.folder, [])
+        return
     prior = method.space.load_pose_prior(context.of("pose_prior"), context.engine.device)
     if row.kind == "constant":
         pose = torch.cat([b.poses for b in _labelled(method, context, "source", "train").batches(1024)]).mean(dim=0)
-        write_tensors(context.folder / "constant.safetensors", {"pose": pose})
+        write_tensors(context.folder / CONSTANT, {"pose": pose})
         predict = constant_predictor(pose)
     else:
         encoder = _encoder(method, row, context)
@@ -51,6 +70,33 @@ def run_row(method: SelfAdaptation, row: Row, context: StageContext) -> None:
         predict = encoder_predictor(encoder, prior, context.engine.device, row.mirror_average)
     if context.engine.fabric.is_global_zero:
         _score(method, row, context, predict)
+
+
+def _obstacle(method: SelfAdaptation, row: Row, context: StageContext) -> str | None:
+    """Why the row cannot be computed, or None."""
+    from sa3dhp_self_adaptation.method import row_stage
+
+    if row.start and (context.of(row_stage(row.start)) / SKIPPED).is_file():
+        return f"it begins from {row.start!r}, which was left out"
+    if row.kind == "oracle" and truth_of(method, context, "target", "train") is None:
+        return "an oracle learns from target labels, and the target's training split has none"
+    return None
+
+
+def truth_of(method: SelfAdaptation, context: StageContext, role: str, split: str) -> Any:
+    """The split as `LabelledImages`, or None where the data set has no such split or no truth for it.
+
+    Raises:
+        DataError: the split is damaged; that is no missing truth.
+    """
+    data, folder = method.data[role], context.of(f"data-{role}")
+    if split not in data.splits:
+        return None
+    data.clips(folder, split)
+    try:
+        return data.labelled(folder, split)
+    except DataError:
+        return None
 
 
 def _encoder(method: SelfAdaptation, row: Row, context: StageContext) -> nn.Module:
@@ -154,16 +200,15 @@ def _score(method: SelfAdaptation, row: Row, context: StageContext, predict: Pre
     known = method.data["poses"].sequences(context.of("data-poses"), "train").families()
     records: list[dict[str, object]] = []
     for role, split in (("target", "validation"), ("target", "test"), ("source", "test")):
-        try:
-            data = _labelled(method, context, role, split)
-        except DataError:
-            if role == "source":
-                raise
-            continue  # footage without ground truth: there is nothing to score
+        data = truth_of(method, context, role, split)
+        if data is None:  # footage without ground truth: there is nothing to score
+            continue
         prediction, truth = predict_all(predict, data)
-        records += score(row.name, f"{role}-{split}", prediction, truth, protocols, skeleton)
-        for name, mask in inside_outside(data, known).items() if role == "target" else ():
-            records += score(row.name, f"{role}-{split}:{name}", prediction[mask], truth[mask], protocols, skeleton)
+        clips, name = data.clip_index(), f"{role}-{split}"
+        records += score(row.name, name, prediction, truth, protocols, skeleton, clips)
+        for part, mask in inside_outside(data, known).items() if role == "target" else ():
+            chosen = (prediction[mask], truth[mask], protocols, skeleton, clips[mask])
+            records += score(row.name, f"{name}:{part}", *chosen)
         if role == "target":
             write_tensors(context.folder / f"predictions-{split}.safetensors", {"poses": prediction})
     write_records(context.folder, records)
@@ -175,16 +220,40 @@ def evaluate_elsewhere(
     """Score every finished row on ``source-<split>``, ``target-<split>`` or a folder of footage with truth files.
 
     Raises:
-        RecipeError: `data` is neither.
+        RecipeError: `data` is neither, or there is no such protocol.
+        DataError: there is no ground truth, or the footage cannot be read.
     """
     from sa3dhp_self_adaptation.method import row_stage
 
+    load_protocol(protocol)
+    prior = method.space.load_pose_prior(folders["pose_prior"], engine.device)
+    records: list[dict[str, object]] = []
+    with _elsewhere(method, folders, data) as labelled:
+        for row in method.rows:
+            folder = folders[row_stage(row.name)]
+            if (folder / SKIPPED).is_file():
+                continue
+            if row.kind == "constant":
+                predict = constant_predictor(read_tensors(folder / CONSTANT)["pose"])
+            else:
+                encoder = method.space.encoder()
+                load_weights(folder, {"encoder": encoder})
+                encoder.to(engine.device).eval()
+                predict = encoder_predictor(encoder, prior, engine.device, row.mirror_average)
+            prediction, truth = predict_all(predict, labelled)
+            clips = labelled.clip_index()
+            records += score(row.name, data, prediction, truth, (protocol,), method.space.skeleton, clips)
+    return records
+
+
+@contextmanager
+def _elsewhere(method: SelfAdaptation, folders: Mapping[str, Path], data: str) -> Iterator[Any]:
+    """The data to score on; crops of a folder live in a temporary place, nothing is written beside the footage."""
     role, _, split = data.partition("-")
     if role in ("source", "target") and split in method.data[role].splits:
-        labelled = method.data[role].labelled(folders[f"data-{role}"], split)
-    elif Path(data).is_dir():
-        labelled = _prepared(method, Path(data))
-    else:
+        yield method.data[role].labelled(folders[f"data-{role}"], split)
+        return
+    if not Path(data).is_dir():
         known = [f"{r}-{s}" for r in ("source", "target") for s in method.data[r].splits]
         raise RecipeError(
             "neither data of this run nor a folder",
@@ -192,30 +261,17 @@ def evaluate_elsewhere(
             expected=f"a folder of videos with truth files, or one of {', '.join(known)}",
             hint=nearest(data, known),
         )
-    prior = method.space.load_pose_prior(folders["pose_prior"], engine.device)
-    records: list[dict[str, object]] = []
-    for row in method.rows:
-        folder = folders[row_stage(row.name)]
-        if row.kind == "constant":
-            from sa3dhp_core.atomic import read_tensors
-
-            predict = constant_predictor(read_tensors(folder / "constant.safetensors")["pose"])
-        else:
-            encoder = method.space.encoder()
-            load_weights(folder, {"encoder": encoder})
-            encoder.to(engine.device).eval()
-            predict = encoder_predictor(encoder, prior, engine.device, row.mirror_average)
-        prediction, truth = predict_all(predict, labelled)
-        records += score(row.name, data, prediction, truth, (protocol,), method.space.skeleton)
-    return records
+    footage = method.host.build("image_data", _footage(method, folders, data), "--data")
+    with tempfile.TemporaryDirectory(prefix="sa3dhp-eval-") as room:
+        footage.prepare(Path(room))
+        yield footage.labelled(Path(room), "train")
 
 
-def _prepared(method: SelfAdaptation, folder: Path) -> Any:
-    """Footage of a folder, cropped into a cache beside nothing of the user's: a temporary folder."""
-    import tempfile
-
-    table = {"use": "video-folder", "path": str(folder)}
-    data = method.host.build("image_data", table, "eval")
-    room = Path(tempfile.mkdtemp(prefix="sa3dhp-eval-"))
-    data.prepare(room)
-    return data.labelled(room, "test")
+def _footage(method: SelfAdaptation, folders: Mapping[str, Path], path: str) -> dict[str, Any]:
+    """A folder of videos as one split, cropped like the run's target where that is footage too, at the run's size."""
+    table = dict(method.recipe.data["target"])
+    if table["use"] != "video-folder":
+        table = {"use": "video-folder"}
+    crop = next(iter(method.data["target"].clips(folders["data-target"], "train").batches(1)))
+    whole = {"validation": 0.0, "test": 0.0, "validation_videos": [], "test_videos": []}
+    return table | whole | {"path": path, "size": crop.shape[-1]}

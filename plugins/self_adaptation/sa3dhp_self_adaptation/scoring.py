@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sa3dhp_core.evaluation import evaluate, load_protocol, spread
+from sa3dhp_core.evaluation import Accumulator, Protocol, evaluate, load_protocol, spread
 from sa3dhp_core.geometry import act_on_poses, mirror_matrix
 from sa3dhp_core.protocols.data import LabelledImages
 from sa3dhp_core.protocols.pose_prior import PosePrior
@@ -49,17 +49,37 @@ def predict_all(predict: Predictor, data: LabelledImages) -> tuple[Tensor, Tenso
 
 
 def score(
-    row: str, split: str, prediction: Tensor, truth: Tensor, protocols: Sequence[str], skeleton: Any
+    row: str, split: str, prediction: Tensor, truth: Tensor, protocols: Sequence[str], skeleton: Any, clips: Tensor
 ) -> list[dict[str, object]]:
-    """Records of every protocol, and of the spread of predictions relative to the truth's."""
+    """Records of every protocol, and of the spread of predictions relative to the truth's.
+
+    Args:
+        row, split: what the records are called.
+        prediction, truth: ``(N, J, 3)``.
+        protocols: ids of protocol cards.
+        skeleton: of the poses.
+        clips: ``(N,)`` clip of each frame, frames of a clip side by side; protocols of motion need it.
+    """
     records: list[dict[str, object]] = []
     for protocol_id in protocols:
         card = load_protocol(protocol_id)
-        value = evaluate(card, prediction, truth, skeleton).value
+        value = _value(card, prediction, truth, skeleton, clips)
         records.append({"row": row, "protocol": protocol_id, "split": split, "value": value, "unit": card.unit})
     ratio = spread(prediction, truth, skeleton)
     records.append({"row": row, "protocol": "spread", "split": split, "value": ratio, "unit": ""})
     return records
+
+
+def _value(card: Protocol, prediction: Tensor, truth: Tensor, skeleton: Any, clips: Tensor) -> float:
+    """The protocol's figure; acceleration is measured within clips, over those that are long enough."""
+    if card.metric != "accel":
+        return evaluate(card, prediction, truth, skeleton).value
+    sizes = clips.unique_consecutive(return_counts=True)[1].tolist()
+    accumulator = Accumulator(card, skeleton)
+    for moving, fixed in zip(prediction.split(sizes), truth.split(sizes), strict=True):
+        if len(moving) >= 3:
+            accumulator.add(moving, fixed)
+    return accumulator.result().value
 
 
 def inside_outside(data: LabelledImages, known: Sequence[str]) -> Mapping[str, Tensor]:
