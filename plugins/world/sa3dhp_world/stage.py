@@ -58,7 +58,8 @@ def appearance(look: Look, uniform: Tensor) -> Appearance:
     grey = uniform[:, 14:18].view(count, 4, 1)
     cloth = 0.5 + (torch.lerp(grey.expand(-1, -1, 3), hue, look.cloth_saturation) - 0.5) * (0.5 + 0.5 * look.contrast)
     shirt, trousers, shoe, panel = cloth.unbind(1)
-    panel = torch.where((panel - shirt).abs().sum(-1, keepdim=True) < 0.6, 1 - shirt.round() * 0.9, panel)
+    # The one cue that tells front from back at every distance: a pale panel on a darker shirt.
+    shirt, panel = 0.65 * shirt, 0.72 + 0.28 * panel
     bare_arm, bare_leg = uniform[:, 18:19] < 0.45, uniform[:, 19:20] < 0.3
     sleeve = torch.where(bare_arm & (uniform[:, 20:21] < 0.3), skin, shirt)
     shank = torch.where(bare_leg, skin, trousers)
