@@ -86,8 +86,6 @@ class PoseAutoEncoder(nn.Module):
         training: recipe keys; its network and latent keys say what is built, the others go to the task.
     """
 
-    reference: Tensor
-
     extent: Tensor
     reference: Tensor
 
