@@ -122,11 +122,11 @@ def images_per_second(name: str, seconds: float = 6.0) -> float:
     return images / (time.perf_counter() - start)
 
 
-def speed(processes: int) -> dict[str, float]:
+def speed(processes: int, seconds: float) -> dict[str, float]:
     """Images a second of all looks with so many processes of one thread each."""
     out = {}
     for name in look_names():
-        command = [sys.executable, __file__, "--worker", name]
+        command = [sys.executable, __file__, "--worker", name, "--seconds", str(seconds)]
         running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
         out[name] = round(sum(float(process.communicate()[0]) for process in running), 0)
     return out
@@ -147,16 +147,18 @@ def main() -> None:
     parser.add_argument("--mocap", type=Path, default=here.parents[1] / "shared/data/mocap")
     parser.add_argument("--poses", type=int, default=3000)
     parser.add_argument("--out", type=Path, default=here / "results/world.jsonl")
+    parser.add_argument("--seconds", type=float, default=6.0, help="length of each speed measurement")
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2], help="numbers of processes to time")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
-        print(images_per_second(arguments.worker))
+        print(images_per_second(arguments.worker, arguments.seconds))
         return
     record: dict[str, object] = {
         "command": " ".join(["python", *sys.argv]),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": machine(),
-        "speed_images_s": {str(count): speed(count) for count in (1, 2)},
+        "speed_images_s": {str(count): speed(count, arguments.seconds) for count in arguments.processes},
     }
     print("images/s at 64 px, motion included (processes of one thread)")
     for count, row in record["speed_images_s"].items():  # type: ignore[attr-defined]
