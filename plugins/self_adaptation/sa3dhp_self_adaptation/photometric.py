@@ -48,29 +48,35 @@ def colour(images: Tensor, generator: torch.Generator, strength: float, probabil
     return ((mixed - mean) * contrast + mean + brightness).clamp(0.0, 1.0)
 
 
+def _chosen(count: int, probability: float, generator: torch.Generator, like: Tensor) -> Tensor:
+    """Indices of the images that a transform applies to: the others cost nothing."""
+    return (torch.rand(count, generator=generator) < probability).nonzero().squeeze(1).to(like.device)
+
+
 def noise(images: Tensor, generator: torch.Generator, sigma: float, probability: float) -> Tensor:
     """White noise of a random strength up to `sigma`."""
-    count = len(images)
-    level = _uniform((count, 1, 1, 1), 0.0, sigma, generator, images) * _applied(count, probability, generator, images)
-    white = torch.randn(images.shape, generator=generator).to(images)
-    return (images + level * white).clamp_(0.0, 1.0)
+    index = _chosen(len(images), probability, generator, images)
+    level = _uniform((len(index), 1, 1, 1), 0.0, sigma, generator, images)
+    white = torch.randn((len(index), *images.shape[1:]), generator=generator).to(images)
+    return images.index_copy(0, index, white.mul_(level).add_(images[index]).clamp_(0.0, 1.0))
 
 
 def blur(images: Tensor, generator: torch.Generator, probability: float) -> Tensor:
     """A 3x3 binomial blur of some of the images."""
-    kernel = torch.tensor([1.0, 2.0, 1.0]).to(images)
-    kernel = (kernel[:, None] * kernel / 16).expand(3, 1, 3, 3)
-    soft = functional.conv2d(functional.pad(images, (1, 1, 1, 1), mode="replicate"), kernel, groups=3)
-    return torch.lerp(images, soft, _applied(len(images), probability, generator, images))
+    index = _chosen(len(images), probability, generator, images)
+    edged = functional.pad(images[index], (1, 1, 1, 1), mode="replicate")
+    rows = (edged[..., :-2, :] + edged[..., 2:, :]).add_(edged[..., 1:-1, :], alpha=2)
+    soft = (rows[..., :-2] + rows[..., 2:]).add_(rows[..., 1:-1], alpha=2).mul_(1 / 16)
+    return images.index_copy(0, index, soft)
 
 
 def shade(images: Tensor, generator: torch.Generator, strength: float, probability: float) -> Tensor:
     """Multiply by a smooth random field of colour: uneven light."""
-    count, _, height, width = images.shape
-    field = _uniform((count, 3, 4, 4), -strength, strength, generator, images)
+    index = _chosen(len(images), probability, generator, images)
+    field = _uniform((len(index), 3, 4, 4), -strength, strength, generator, images)
     grey = field.mean(dim=1, keepdim=True)
-    field = functional.interpolate(0.5 * (field + grey), (height, width), mode="bicubic", align_corners=False)
-    return (images * (field * _applied(count, probability, generator, images)).exp()).clamp(0.0, 1.0)
+    factor = functional.interpolate((0.5 * (field + grey)).exp(), images.shape[-2:], mode="bilinear")
+    return images.index_copy(0, index, factor.mul_(images[index]).clamp_(0.0, 1.0))
 
 
 def patches(images: Tensor, generator: torch.Generator, number: int, largest: float, probability: float) -> Tensor:
