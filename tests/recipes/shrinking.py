@@ -1,0 +1,80 @@
+"""Makes any recipe small enough for a test: overrides of the keys that cost time, found in the recipe itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from sa3dhp_core.host import Host
+from sa3dhp_core.recipe import COMPONENT_LISTS, COMPONENTS, Recipe, data_noun, load_recipe
+
+SMALL: dict[str, Any] = {
+    "steps": 2,
+    "batch": 12,
+    "clips": 2,
+    "source": 6,
+    "prior": 12,
+    "queue": 20,
+    "size": 32,
+    "train_clips": 2,
+    "validation_clips": 1,
+    "test_clips": 1,
+    "train_sequences": 4,
+    "validation_sequences": 2,
+    "test_sequences": 2,
+    "body_count": 3,
+    "samples": 2,
+    "warm_up": 1,
+    "projections": 8,
+    "units": 8,
+}
+"""Key to the largest value that a test can afford; it is lowered wherever a component or the method has such a key."""
+
+TINY_MODEL = "{depths = [1, 1, 1, 1], hidden_sizes = [8, 16, 32, 64]}"
+"""Options of a transformers backbone of any size."""
+
+
+def shrunk(recipe: str, host: Host, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe after `overrides`, with everything costly lowered by further ``--set``s."""
+    given = load_recipe(recipe, overrides)
+    return load_recipe(recipe, [*overrides, *_lowering(given, host)])
+
+
+def _lowering(recipe: Recipe, host: Host) -> Iterator[str]:
+    for role, table in recipe.data.items():
+        yield from _lowered(f"data.{role}", host.config(data_noun(role), table, role))
+    for key, noun in COMPONENTS.items():
+        if (table := getattr(recipe, key)) is not None:
+            yield from _lowered(key, host.config(noun, table, key))
+    for key, noun in COMPONENT_LISTS.items():
+        for number, table in enumerate(getattr(recipe, key)):
+            yield from _lowered(f"{key}.{number}", host.config(noun, table, key))
+    settings = host.config("method", {"use": recipe.method, **recipe.settings}, "settings")
+    yield from _lowered("settings", settings)
+    if settings.adaptation.schedule == "alternating":  # each loss its turn
+        yield f"settings.adaptation.steps={max(2, len(recipe.losses))}"
+    for number, row in enumerate(recipe.rows):
+        if "adaptation" in row:
+            yield f"rows.{number}.adaptation.steps={max(2, len(row.get('losses', ())))}"
+            yield f"rows.{number}.adaptation.clips=2"
+    if recipe.encoder is not None:
+        if recipe.encoder["backbone"]["use"] == "transformers":
+            yield f"encoder.backbone.options={TINY_MODEL}"
+        yield "engine.threads=1"
+
+
+def _lowered(path: str, config: Any) -> Iterator[str]:
+    """Overrides for one attrs value and those inside it."""
+    for field in attrs.fields(type(config)):
+        value = getattr(config, field.name)
+        if attrs.has(type(value)):
+            yield from _lowered(f"{path}.{field.name}", value)
+        elif field.name in SMALL and isinstance(value, (int, float)) and value > SMALL[field.name]:
+            yield f"{path}.{field.name}={SMALL[field.name]}"
+
+
+def by_name(rows: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Rows of a recipe by their names."""
+    return {row["name"]: row for row in rows}
