@@ -21,6 +21,11 @@ Photometric = Callable[[Tensor, torch.Generator], Tensor]
 """``(N, 3, H, W)`` images and a generator to jittered images of the same shape."""
 
 
+BLOCK = 6
+"""Frames whose elements and jitter are drawn together. What a frame gets depends on its block's name alone, hence
+neither on the window nor on the other frames that are asked for."""
+
+
 @attrs.frozen
 class Orbit:
     """One distinct encoding of the window: the union of frames that any view asks of it."""
@@ -83,26 +88,55 @@ class ViewPlan:
         return tuple(self._draw_orbit(orbit, clips, count, seed, shard) for orbit in self.orbits)
 
     def _draw_orbit(self, orbit: Orbit, clips: ClipBatch, count: int, seed: int, shard: Shard) -> Drawn:
-        index = list(orbit.frames)
-        images = clips.images[:, index]
+        images = clips.images[:, list(orbit.frames)]
         spatial = None
         if orbit.spatial:
             relation = self._relations[orbit.spatial]
-            generator = generator_for(seed, "spatial", orbit.spatial, orbit.per_frame)
-            shape = (count, self.window) if orbit.per_frame else (count, 1)
-            drawn = relation.draw(shape, generator)  # type: ignore[attr-defined]
-            matrix = drawn.matrix.expand(count, self.window, 3, 3)[shard.rank :: shard.world, index]
-            condition = drawn.condition.expand(count, self.window, -1)[shard.rank :: shard.world, index]
-            spatial = Spatial(matrix.to(images), condition.to(images))
-            images = relation.on_images(images, spatial, clips.intrinsics[:, index])  # type: ignore[attr-defined]
+            drawn = self._elements(relation, orbit, count, seed)
+            mine = slice(shard.rank, None, shard.world)
+            spatial = Spatial(drawn.matrix[mine].to(images), drawn.condition[mine].to(images))
+            intrinsics = clips.intrinsics[:, list(orbit.frames)]
+            images = relation.on_images(images, spatial, intrinsics)  # type: ignore[attr-defined]
         if orbit.photometric:
-            jitter = self._photometric[orbit.photometric]
-            pieces = []
-            for row in range(images.shape[0]):  # per clip, so that a shard repeats what the whole would draw
-                clip = shard.rank + row * shard.world
-                pieces.append(jitter(images[row], generator_for(seed, "photometric", orbit.photometric, clip)))
-            images = torch.stack(pieces)
+            images = self._jittered(images, orbit, seed, shard)
         return Drawn(orbit, images, spatial)
+
+    @staticmethod
+    def _elements(relation: object, orbit: Orbit, count: int, seed: int) -> Spatial:
+        """Elements ``(count, F, ...)`` of the global batch: one a clip, or one a frame."""
+
+        def draw(*block: int) -> Spatial:
+            wide = BLOCK if block else 1
+            generator = generator_for(seed, "spatial", orbit.spatial, *block)
+            drawn: Spatial = relation.draw((count, wide), generator)  # type: ignore[attr-defined]
+            return Spatial(drawn.matrix.expand(count, wide, 3, 3), drawn.condition.expand(count, wide, -1))
+
+        if not orbit.per_frame:
+            one = draw()
+            frames = len(orbit.frames)
+            return Spatial(one.matrix.expand(-1, frames, 3, 3), one.condition.expand(-1, frames, -1))
+        matrices, conditions = [], []
+        for block, places in _blocks(orbit.frames).items():
+            slots = [orbit.frames[place] % BLOCK for place in places]
+            drawn = draw(block)
+            matrices.append(drawn.matrix[:, slots])
+            conditions.append(drawn.condition[:, slots])
+        return Spatial(torch.cat(matrices, dim=1), torch.cat(conditions, dim=1))
+
+    def _jittered(self, images: Tensor, orbit: Orbit, seed: int, shard: Shard) -> Tensor:
+        """Jitter ``(b, F, 3, H, W)`` a clip and a block at a time; a block is always drawn whole, its gaps filled."""
+        jitter, blocks = self._photometric[orbit.photometric], _blocks(orbit.frames)
+        rows = []
+        for row in range(images.shape[0]):
+            clip = shard.rank + row * shard.world
+            for block, places in blocks.items():
+                slots = [orbit.frames[place] % BLOCK for place in places]
+                filled = [places[0]] * BLOCK
+                for slot, place in zip(slots, places, strict=True):
+                    filled[slot] = place
+                generator = generator_for(seed, "photometric", orbit.photometric, clip, block)
+                rows.append(jitter(images[row, filled], generator)[slots])
+        return torch.cat(rows).unflatten(0, images.shape[:2])
 
     def hand_out(self, encoded: Mapping[Orbit, tuple[Encoding, Spatial | None]]) -> tuple[dict[View, Encoded], ...]:
         """For each request its views' slices of the orbits' encodings (``z (B, F, D)``, gathered over ranks)."""
@@ -126,3 +160,11 @@ class ViewPlan:
         index = [position[frame] for frame in frames]
         drawn = None if spatial is None else Spatial(spatial.matrix[:, index], spatial.condition[:, index])
         return Encoded(encoding.z[:, index], encoding.feature[:, index], drawn)
+
+
+def _blocks(frames: Sequence[int]) -> dict[int, list[int]]:
+    """Block number to the positions in `frames` (sorted) of the frames that lie in it."""
+    found: dict[int, list[int]] = {}
+    for place, frame in enumerate(frames):
+        found.setdefault(frame // BLOCK, []).append(place)
+    return found
