@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,20 @@ from torch import Tensor
 
 from sa3dhp_core.errors import DataError
 
+PARTIAL = ".partial"
+"""How the names of unfinished files end; they begin with a dot."""
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove the unfinished files that killed processes left under `folder`; nobody may be writing there."""
+    for path in folder.rglob(f".*{PARTIAL}"):
+        path.unlink(missing_ok=True)
+
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """Call `write` with a temporary path in the same folder, flush it to disk, then rename it to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
     try:
         write(temporary)
         with temporary.open("rb") as file:
@@ -113,7 +124,20 @@ def join_state(shape: Any, tensors: Mapping[str, Tensor]) -> Any:
 
 def generator_for(*parts: object) -> torch.Generator:
     """A CPU generator seeded by the digest of `parts`: randomness as a function of (seed, stage, step)."""
-    import hashlib
+    return torch.Generator().manual_seed(_seed_of(parts))
 
+
+@contextmanager
+def seeded(*parts: object) -> Iterator[None]:
+    """Seed torch's default generators by the digest of `parts`, and put them back afterwards.
+
+    For what draws from them without asking, as the initial weights of modules do.
+    """
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(_seed_of(parts))
+        yield
+
+
+def _seed_of(parts: tuple[object, ...]) -> int:
     digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+    return int.from_bytes(digest[:8], "little") >> 1

@@ -38,14 +38,19 @@ class Record:
 
 def write_results(run: Path, recipe_id: str, digest: str, seed: int, records: Iterable[Record]) -> dict[str, Any]:
     """Write `results.json` and return its content."""
-    content = {
+    content = as_results(recipe_id, digest, seed, records)
+    write_json(run / RESULTS, content)
+    return content
+
+
+def as_results(recipe_id: str, digest: str, seed: int, records: Iterable[Record]) -> dict[str, Any]:
+    """The content of a `results.json`."""
+    return {
         "recipe": recipe_id,
         "digest": digest,
         "seed": seed,
         "records": [attrs.asdict(record) for record in records],
     }
-    write_json(run / RESULTS, content)
-    return content
 
 
 def read_results(run: Path) -> dict[str, Any]:

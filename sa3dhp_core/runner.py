@@ -1,8 +1,8 @@
 """The runner: turns a method's stages into a run directory, each stage keyed by what it depends on.
 
 A run directory holds ``recipe.toml`` (resolved), ``environment.json``, ``stages/<name>-<key>/`` (with ``done.json``
-written last), ``metrics.jsonl``, ``analysis/``, ``results.json`` and the report. Stages of other keys stay where they
-are, so going back to an earlier setting costs nothing. The runner names no plugin.
+written last), ``metrics.jsonl``, ``analysis/`` (copied from the stages that have one), ``results.json`` and the report.
+Stages of other keys stay where they are, so going back to an earlier setting costs nothing. The runner names no plugin.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,19 +22,22 @@ from typing import Any
 import attrs
 
 from sa3dhp_core import __version__
-from sa3dhp_core.atomic import read_json, write_json, write_text
+from sa3dhp_core.atomic import PARTIAL, read_json, remove_partial, seeded, write_atomic, write_json, write_text
 from sa3dhp_core.engine import Engine
+from sa3dhp_core.engine_config import EngineConfig
 from sa3dhp_core.environment import describe_environment
 from sa3dhp_core.errors import RunError
 from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.method import Method, Stage
 from sa3dhp_core.recipe import Recipe, check, load_recipe, to_toml
-from sa3dhp_core.results import RESULTS, Record, read_results, write_results
+from sa3dhp_core.results import RESULTS, Record, as_results, read_results, write_results
 from sa3dhp_core.sinks import ConsoleSink, JsonLinesSink, SinkBoard
 
 DONE = "done.json"
 STAGES = "stages.json"
 RECORDS = "records.json"
+ANALYSIS = "analysis"
+LOCK = ".lock"
 
 
 @attrs.frozen
@@ -78,13 +82,12 @@ def run(
         RunError: `out` belongs to another recipe or is in use by another process.
     """
     check(recipe, host)
-    _claim(out, recipe)
-    with _locked(out):
+    with _claimed(out, recipe):
         method: Method = host.build(
             "method", {"use": recipe.method, **recipe.settings}, "settings", recipe=recipe, host=host
         )
         stages = _ordered(method.stages(), only)
-        keys = _keys(stages, recipe.seed)
+        keys = _keys(stages, recipe)
         folders = {name: (store or out / "stages") / f"{name}-{key[:12]}" for name, key in keys.items()}
         board = _open_sinks(recipe, host, out)
         try:
@@ -96,7 +99,7 @@ def run(
             engine.fabric.barrier()
             for stage in stages:
                 _run_stage(stage, folders, recipe, engine, board, out)
-            results = collect(recipe, out, [folders[stage.name] for stage in stages])
+            results = collect(recipe, out, [folders[stage.name] for stage in stages], engine.fabric.is_global_zero)
             for record in results["records"]:
                 board.result(record)
         finally:
@@ -119,13 +122,24 @@ def recipe_of(out: Path) -> Recipe:
     return load_recipe(str(path), ())
 
 
-def collect(recipe: Recipe, out: Path, folders: Sequence[Path]) -> dict[str, Any]:
-    """Gather the stages' records, in their order, into `results.json`."""
+def collect(recipe: Recipe, out: Path, folders: Sequence[Path], write: bool = True) -> dict[str, Any]:
+    """Gather the stages' records, in their order, into `results.json`, and their ``analysis`` into the run's.
+
+    Args:
+        recipe: resolved.
+        out: the run directory.
+        folders: of the stages, in their order.
+        write: whether this process writes; the others of its group only read.
+    """
     records: list[Record] = []
     for folder in folders:
         path = folder / RECORDS
         if path.is_file():
             records += [Record(seed=recipe.seed, recipe_digest=recipe.digest, **row) for row in read_json(path)]
+        for source in sorted((folder / ANALYSIS).glob("*")) if write else ():
+            write_atomic(out / ANALYSIS / source.name, partial(shutil.copyfile, source))
+    if not write:
+        return as_results(recipe.id, recipe.digest, recipe.seed, records)
     return write_results(out, recipe.id, recipe.digest, recipe.seed, records)
 
 
@@ -175,7 +189,7 @@ def report(out: Path, host: Host) -> Path:
 def _open_sinks(recipe: Recipe, host: Host, out: Path) -> SinkBoard:
     """Console and JSON lines always, then the recipe's own; ranks other than the first stay quiet."""
     board = SinkBoard()
-    if os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) not in ("", "0"):
+    if not is_first():
         return board
     board.add("console", ConsoleSink)
     board.add("jsonl", lambda: JsonLinesSink(out))
@@ -195,7 +209,8 @@ def _run_stage(
     folder.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
     required = {name: folders[name] for name in stage.requires}
-    stage.run(Context(folder, stage.name, recipe.seed, engine, board, out, required))
+    with seeded(recipe.seed, stage.name):  # a stage begins alike, whatever this process did before
+        stage.run(Context(folder, stage.name, recipe.seed, engine, board, out, required))
     engine.fabric.barrier()
     seconds = time.perf_counter() - began
     if engine.fabric.is_global_zero:
@@ -231,49 +246,65 @@ def _ordered(stages: Sequence[Stage], only: Sequence[str]) -> tuple[Stage, ...]:
     return tuple(order)
 
 
-def _keys(stages: Sequence[Stage], seed: int) -> dict[str, str]:
-    """Digest of each stage: its own key, the seed, and the digests of what it requires."""
+def _keys(stages: Sequence[Stage], recipe: Recipe) -> dict[str, str]:
+    """Digest of each stage: its own key, the seed, the digests of what it requires, and the numbers' precision."""
     keys: dict[str, str] = {}
+    usual, engine = EngineConfig(), recipe.engine
+    other = [
+        [name, getattr(engine, name)]
+        for name in ("precision", "matmul_precision")
+        if getattr(engine, name) != getattr(usual, name)
+    ]
     for stage in stages:
-        content = [__version__, stage.name, seed, stage.key, [keys[name] for name in stage.requires]]
+        content: list[Any] = [__version__, stage.name, recipe.seed, stage.key, [keys[name] for name in stage.requires]]
+        if other:
+            content.append(other)
         keys[stage.name] = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
     return keys
 
 
-def _claim(out: Path, recipe: Recipe) -> None:
-    """Refuse a folder that holds something else.
+@contextmanager
+def _claimed(out: Path, recipe: Recipe) -> Iterator[None]:
+    """Hold the run directory for this recipe: one process group at a time; the first of a group speaks for all.
 
     Raises:
-        RunError: `out` is a file, a folder with other content, or the run of a recipe with another id.
+        RunError: `out` is a file, a folder with other content, the run of a recipe with another id, or in use.
     """
-    if out.is_file():
-        raise RunError("the run directory is a file", where=str(out), hint="name a folder")
-    if out.is_dir() and any(out.iterdir()):
-        earlier = recipe_of(out)
-        if earlier.id != recipe.id:
-            raise RunError(
-                "this run directory belongs to another recipe",
-                where=str(out),
-                found=earlier.id,
-                expected=recipe.id,
-                hint="another --out",
-            )
-    out.mkdir(parents=True, exist_ok=True)
-    if not (out / "recipe.toml").is_file():
-        write_text(out / "recipe.toml", to_toml(recipe))
-
-
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Only one process group at a time writes a run directory; ranks other than the first share its lock."""
-    if int(os.environ.get("LOCAL_RANK", "0")) or int(os.environ.get("RANK", "0")):
+    if not is_first():
         yield
         return
-    with (out / ".lock").open("w") as file:
+    _refuse_foreign(out, recipe)
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / LOCK).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise RunError(
                 "another process is writing this run directory", where=str(out), hint="wait for it, or another --out"
             ) from error
+        _refuse_foreign(out, recipe)  # it may have become another's since
+        remove_partial(out)
+        if not (out / "recipe.toml").is_file():
+            write_text(out / "recipe.toml", to_toml(recipe))
         yield
+
+
+def is_first() -> bool:
+    """Whether this process is the only or the first one of its group, before the engine has started."""
+    return not any(int(os.environ.get(name) or 0) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+
+
+def _refuse_foreign(out: Path, recipe: Recipe) -> None:
+    if out.exists() and not out.is_dir():
+        raise RunError("the run directory is a file", where=str(out), hint="name a folder")
+    if not out.is_dir() or all(path.name == LOCK or path.name.endswith(PARTIAL) for path in out.iterdir()):
+        return
+    earlier = recipe_of(out)
+    if earlier.id != recipe.id:
+        raise RunError(
+            "this run directory belongs to another recipe",
+            where=str(out),
+            found=earlier.id,
+            expected=recipe.id,
+            hint="another --out",
+        )

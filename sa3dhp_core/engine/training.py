@@ -17,7 +17,14 @@ from torch import Tensor, nn
 
 from sa3dhp_core.atomic import generator_for
 from sa3dhp_core.engine.averaging import MovingAverage, load_named, named_state
-from sa3dhp_core.engine.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint, save_weights
+from sa3dhp_core.engine.checkpoint import (
+    CHECKPOINT,
+    WEIGHTS,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+    save_weights,
+)
 from sa3dhp_core.engine_config import EngineConfig
 from sa3dhp_core.errors import TrainingError
 from sa3dhp_core.protocols.task import Task
@@ -49,6 +56,7 @@ class Engine:
         self.config, self.seed, self.board = config, seed, board
         if config.threads is not None:
             torch.set_num_threads(config.threads)
+        torch.set_float32_matmul_precision(config.matmul_precision)
         self.fabric = Fabric(
             accelerator="auto" if config.device == "auto" else config.device,
             devices=config.devices,
@@ -79,6 +87,8 @@ class Engine:
     def train(self, task: Task, stage: str, folder: Path) -> None:
         """Train until `task.steps`, resuming from the folder's checkpoint; leaves `weights.safetensors`.
 
+        A folder that has the weights and no checkpoint is done: they are loaded. One folder holds one training.
+
         Args:
             task: the training problem; its modules hold the final weights on return.
             stage: name used for seeds, progress and errors.
@@ -88,6 +98,11 @@ class Engine:
             TrainingError: a loss is no longer finite; names stage, step, loss and the last good checkpoint.
         """
         raw = dict(task.modules)
+        if (folder / WEIGHTS).is_file() and not (folder / CHECKPOINT).is_file():
+            load_weights(folder, raw)
+            for module in raw.values():
+                module.to(self.device)
+            return
         self._set_up(task)
         optimizers = {
             name: (self.fabric.setup_optimizers(optimizer), scheduler)
@@ -105,8 +120,10 @@ class Engine:
             done = step + 1
             save = done % self.config.checkpoint_every == 0 and done < task.steps
             if save or done % self.config.log_every == 0 or done == task.steps:
-                scalars = {name: float(value) for name, value in logs.items()}
+                scalars = self._mean_over_ranks(logs)
                 self._check(scalars, stage, done, folder)
+                if save or done == task.steps:
+                    self._check(not_finite(raw), stage, done, folder)
                 scalars["steps_per_s"] = (done - first) / (time.perf_counter() - began)
                 if self.fabric.is_global_zero:
                     self.board.progress(stage, done, scalars)
@@ -154,6 +171,15 @@ class Engine:
                 scheduler.step()
             logs[f"loss/{update.optimizer}"] = update.loss.detach()
             logs |= update.logs
+
+    def _mean_over_ranks(self, logs: Mapping[str, Tensor | float]) -> dict[str, float]:
+        """Scalars of the global batch, the same on every rank, so that all ranks stop together."""
+        if self.shard.world == 1 or not logs:
+            return {name: float(value) for name, value in logs.items()}
+        names = sorted(logs)
+        values = torch.tensor([float(logs[name]) for name in names], dtype=torch.float64, device=self.device)
+        mean = self.fabric.all_reduce(values, reduce_op="mean")
+        return dict(zip(names, mean.tolist(), strict=True))  # type: ignore[union-attr]
 
     def _check(self, scalars: Mapping[str, float], stage: str, step: int, folder: Path) -> None:
         bad = [name for name, value in scalars.items() if not math.isfinite(value)]
@@ -205,3 +231,13 @@ class Engine:
         if average is not None:
             average.average = {key: value.to(self.device) for key, value in state["average"].items()}
         return step
+
+
+def not_finite(modules: Mapping[str, nn.Module]) -> dict[str, float]:
+    """Weights that are no longer finite, as ``weight <name>`` to the first bad value; no checkpoint may hold one."""
+    found = {}
+    for name, value in named_state(modules).items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            found[f"weight {name}"] = float(value[~torch.isfinite(value)][0])
+            break
+    return found

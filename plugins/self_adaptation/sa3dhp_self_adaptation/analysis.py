@@ -19,12 +19,12 @@ _log = logging.getLogger(__name__)
 
 
 def analyse(method: SelfAdaptation, context: StageContext) -> None:
-    """Write the run's ``analysis`` folder from the rows' predictions; rows that were left out have none."""
+    """Write the stage's ``analysis`` from the rows' predictions (left-out rows have none); the runner copies it."""
     from sa3dhp_self_adaptation.method import row_stage
 
     if not context.engine.fabric.is_global_zero:
         return
-    folder = context.run / "analysis"  # type: ignore[attr-defined]
+    folder = context.folder / "analysis"
     write_json(folder / "latent_distance.json", read_json(context.of("latent") / "latent_distance.json"))
     data = truth_of(method, context, "target", "test")
     if data is None:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sa3dhp_core.atomic import seeded
 from sa3dhp_core.engine.checkpoint import load_weights
 from sa3dhp_core.errors import RecipeError
 from sa3dhp_core.host import Host
@@ -21,6 +22,9 @@ from sa3dhp_core.types import Skeleton
 
 class LatentSpace:
     """Builds the parts that share the latent space; nothing is built before it is asked for.
+
+    Each part's initial weights depend on the seed and its name alone, not on what was built before it: a resumed run,
+    which finds most parts trained, begins the others as an uninterrupted one would.
 
     Args:
         recipe: names the components.
@@ -43,20 +47,23 @@ class LatentSpace:
     @cached_property
     def pose_prior(self) -> Any:
         """`PosePrior`."""
-        return self._host.build("pose_prior", self._table("pose_prior"), "pose_prior", skeleton=self.skeleton)
+        with seeded(self._recipe.seed, "pose_prior"):
+            return self._host.build("pose_prior", self._table("pose_prior"), "pose_prior", skeleton=self.skeleton)
 
     @cached_property
     def motion_prior(self) -> Any:
         """`MotionPrior`, or None where the recipe has none."""
         if not self._recipe.motion_prior:
             return None
-        return self._host.build(
-            "motion_prior",
-            self._recipe.motion_prior,
-            "motion_prior",
-            pose_prior=self.pose_prior,
-            frames=self.frames,
-        )
+        pose_prior = self.pose_prior
+        with seeded(self._recipe.seed, "motion_prior"):
+            return self._host.build(
+                "motion_prior",
+                self._recipe.motion_prior,
+                "motion_prior",
+                pose_prior=pose_prior,
+                frames=self.frames,
+            )
 
     @cached_property
     def relations(self) -> dict[str, Relation]:
@@ -82,30 +89,34 @@ class LatentSpace:
         """A new `RelationNetwork` for one relation, on z or on v as it acts."""
         table = self._recipe.relation_network or {"use": "residual-mlp"}
         on_time = relation.acts_on_time
-        return self._host.build(
-            "relation_network",
-            table,
-            "relation_network",
-            width=self.motion_prior.latent if on_time else self.pose_prior.latent,
-            condition=relation.condition,
-            bound=getattr(self.motion_prior, "bound", _unbounded) if on_time else self.pose_prior.bound,
-            pose_prior=self.pose_prior,
-        )
+        prior = self.motion_prior if on_time else self.pose_prior
+        with seeded(self._recipe.seed, "relation_network", relation.name):
+            return self._host.build(
+                "relation_network",
+                table,
+                "relation_network",
+                width=prior.latent,
+                condition=relation.condition,
+                bound=getattr(prior, "bound", _unbounded),
+                pose_prior=self.pose_prior,
+            )
 
     def encoder(self) -> nn.Module:
         """A new image encoder."""
         table = self._table("encoder")
         if "backbone" not in table:
             raise RecipeError("the encoder names no backbone", where="encoder", expected="a table [encoder.backbone]")
-        backbone = self._host.build("backbone", table["backbone"], "encoder.backbone")
-        module: nn.Module = self._host.build(
-            "image_encoder",
-            table,
-            "encoder",
-            backbone=backbone,
-            latent=self.pose_prior.latent,
-            bound=self.pose_prior.bound,
-        )
+        pose_prior = self.pose_prior
+        with seeded(self._recipe.seed, "encoder"):
+            backbone = self._host.build("backbone", table["backbone"], "encoder.backbone")
+            module: nn.Module = self._host.build(
+                "image_encoder",
+                table,
+                "encoder",
+                backbone=backbone,
+                latent=pose_prior.latent,
+                bound=pose_prior.bound,
+            )
         return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def load_pose_prior(self, folder: Path, device: torch.device) -> Any:

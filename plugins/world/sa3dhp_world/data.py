@@ -95,6 +95,8 @@ class WorldImages:
         for split in self.splits:
             if not split_file(folder, split).exists():
                 self._prepare_split(folder, split)
+        for piece in folder.glob("*.piece.safetensors"):  # of a call that was killed between joining and tidying up
+            piece.unlink(missing_ok=True)
 
     def _prepare_split(self, folder: Path, split: str) -> None:
         config, count = self._config, getattr(self._config, f"{split}_clips")
