@@ -78,7 +78,7 @@ def _value(card: Protocol, prediction: Tensor, truth: Tensor, skeleton: Any, cli
     accumulator = Accumulator(card, skeleton)
     for moving, fixed in zip(prediction.split(sizes), truth.split(sizes), strict=True):
         if len(moving) >= 3:
-            accumulator.add(moving, fixed)
+            accumulator.add(moving[None], fixed[None])
     return accumulator.result().value
 
 
