@@ -50,7 +50,7 @@ def test_images_move_as_the_projections_of_points_do() -> None:
     images[:, 31:34, 39:42] = 1.0  # a spot around pixel (40, 32)
     moved = relation.on_images(images, spatial, INTRINSICS)[0]
     ray = torch.linalg.inv(INTRINSICS) @ torch.tensor([40.0, 32.0, 1.0])
-    expected = project(spatial.matrix @ ray, INTRINSICS)
+    expected = project((spatial.matrix @ ray)[None], INTRINSICS)[0]
     rows, columns = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
     found = torch.stack([(moved * columns).sum(), (moved * rows).sum()]) / moved.sum()
     assert abs(float(expected[1]) - 32.0) > 5  # it does move
