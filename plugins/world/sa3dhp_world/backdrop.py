@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import attrs
 import torch
 from torch import Tensor
@@ -73,8 +75,16 @@ def _noise(octaves: int, draws: torch.Generator) -> Tensor:
         cells = 4 * 2**octave
         grey = torch.randn(1, 1, cells, cells, generator=draws)
         tint = torch.randn(1, 3, cells, cells, generator=draws) * 0.35
-        total += 0.6**octave * interpolate(grey + tint, size=(SIDE, SIDE), mode="bicubic", align_corners=False)
+        stretch = _bicubic(cells)
+        total += 0.6**octave * (stretch @ (grey + tint) @ stretch.t())
     return total[0] * 0.35
+
+
+@lru_cache(maxsize=8)
+def _bicubic(cells: int) -> Tensor:
+    """``(SIDE, cells)`` matrix of bicubic interpolation along one axis."""
+    unit = torch.eye(cells)[:, None, None].expand(-1, -1, 4, -1)
+    return interpolate(unit, size=(4, SIDE), mode="bicubic", align_corners=False)[:, 0, 0].t().contiguous()
 
 
 def paint(count: int, detail: float, clutter: float, limbs: float, saturation: float, *seed: object) -> Tensor:

@@ -83,31 +83,61 @@ def rasterise(flat: Flat, centres: Tensor, offsets: Tensor) -> tuple[Tensor, Ten
     far = (along - place).square_().addcmul_(aside, aside)
     bound = torch.where(widest > 0, widest + reach, -1.0).unsqueeze(-1)
     touched = ((far < bound * bound) & (bound > 0)).transpose(1, 2)  # (N, L, P)
-    rank = touched.to(torch.int16).cumsum(dim=-1, dtype=torch.int16)[touched]
-    image, tile, stroke = touched.nonzero(as_tuple=True)
-    order = rank.argsort(stable=True)
-    image, tile, stroke = image[order], tile[order], stroke[order]
-    sizes = torch.bincount(rank.long())[1:].tolist() if len(rank) else []
+    visits, sizes, pair, rank = _layers(touched.flatten(0, 1))
+    row, stroke = visits[rank], pair.remainder(count)  # of each pair of a tile and a stroke: the tile, then the stroke
+    image = row.div(tiles, rounding_mode="floor")
+    number = image * count + stroke
 
-    key, solid = _keys(flat, image * count + stroke, (image * count + stroke) * tiles + tile, (along, aside), offsets)
+    key, solid = _keys(flat, number, number * tiles + row - image * tiles, (along, aside), offsets)
     key |= stroke.to(torch.int32).unsqueeze(-1) * (key != 0)
     solid = key * solid
-    nearest = torch.zeros(images * tiles, cells, dtype=torch.int32, device=centres.device)
-    covering = torch.zeros_like(nearest)
-    rows, start = image * tiles + tile, 0
+    nearest, covering, start = key[: len(visits)], solid[: len(visits)], 0
     for size in sizes:
-        part = slice(start, start + size)
-        where = rows[part]
-        nearest[where] = torch.maximum(nearest[where], key[part])
-        covering[where] = torch.maximum(covering[where], solid[part])
+        if start:  # the first layer is what the others are compared with
+            part = slice(start, start + size)
+            torch.maximum(nearest[:size], key[part], out=nearest[:size])
+            torch.maximum(covering[:size], solid[part], out=covering[:size])
         start += size
     nearest, covering = nearest.view(-1), covering.view(-1)
     pixel = nearest.nonzero().squeeze(-1)
-    top, below = nearest[pixel], covering[pixel]
-    image, cell = pixel.div(tiles * cells, rounding_mode="floor"), pixel.remainder(tiles * cells)
+    top, below = nearest.index_select(0, pixel), covering.index_select(0, pixel)
+    visit = pixel.div(cells, rounding_mode="floor")
+    image = visits.div(tiles, rounding_mode="floor")
+    cell = pixel.add_((((visits - image * tiles) - torch.arange(len(visits), device=pixel.device)) * cells)[visit])
+    image = image.index_select(0, visit)
     first = image * count
     under = torch.where((below != 0) & (below != top), (below & LARGEST) + first, -1)
     return image, cell, (top & LARGEST) + first, under
+
+
+def _layers(touched: Tensor) -> tuple[Tensor, list[int], Tensor, Tensor]:
+    """Lay out the pairs of tiles and strokes so that the k-th stroke of every tile forms one block.
+
+    Tiles with more strokes come first, so each block belongs to a prefix of the tiles: blocks are combined without any
+    gathering.
+
+    Args:
+        touched: ``(R, P)`` whether a stroke may touch a tile.
+
+    Returns:
+        The visited tiles ``(V,)``; lengths of the blocks; and of the Q pairs, block by block, ``tile * P + stroke``
+        and the position of their tile among those visited.
+    """
+    counts = touched.sum(dim=-1)
+    ordered, visits = counts.sort(descending=True, stable=True)
+    deepest = int(ordered[0]) if len(ordered) else 0
+    sizes = (ordered.unsqueeze(0) > torch.arange(deepest, device=counts.device).unsqueeze(1)).sum(dim=1)
+    starts = sizes.cumsum(0) - sizes
+    place = torch.empty_like(visits)
+    place[visits] = torch.arange(len(visits), device=counts.device)
+    pair = touched.reshape(-1).nonzero().squeeze(-1)
+    tile = torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts, output_size=len(pair))
+    layer = torch.arange(len(pair), device=counts.device) - (counts.cumsum(0) - counts)[tile]
+    target = starts[layer] + place[tile]
+    moved, rank = torch.empty_like(pair), torch.empty_like(pair)
+    moved[target], rank[target] = pair, place[tile]
+    lengths = sizes.tolist()
+    return visits[: lengths[0] if lengths else 0], lengths, moved, rank
 
 
 def _keys(
@@ -118,7 +148,7 @@ def _keys(
     steps = offsets.t().contiguous()
     along = torch.addmm(at_centre[0].reshape(-1)[cell].unsqueeze(1), flat.along.flatten(0, 1)[row, :2], steps)
     aside = torch.addmm(at_centre[1].reshape(-1)[cell].unsqueeze(1), flat.aside.flatten(0, 1)[row, :2], steps)
-    place = along.clamp(min=0).minimum(shape[:, 0:1])
+    place = along.clamp(shape.new_zeros(1, 1), shape[:, 0:1])
     distance = along.sub_(place).square_().addcmul_(aside, aside)
     radius = torch.addcmul(shape[:, 1:2], place, shape[:, 2:3])
     near = torch.addcmul(shape[:, 3:4], place, shape[:, 4:5])

@@ -53,8 +53,10 @@ def shade(
         flat.along, flat.aside, flat.shape, dots, strokes.rule, strokes.texture, strokes.colours.flatten(2),
         ambient[:, None, None].expand(-1, count, 1), flat.focal[:, None, None].expand(-1, count, 1),
     )  # fmt: skip
-    table = torch.cat(fields, dim=-1).flatten(0, 1)
-    p = table.index_select(0, row).t().contiguous()
+    table = torch.cat(fields, dim=-1).flatten(0, 1).t().contiguous()
+    p = table.new_empty(len(table), len(row))
+    for column, values in zip(table, p, strict=True):
+        torch.index_select(column, 0, row, out=values)
     x, y = points.t().contiguous()
     along = torch.addcmul(p[2], x, p[0]).addcmul_(y, p[1])
     aside = torch.addcmul(p[5], x, p[3]).addcmul_(y, p[4])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import attrs
@@ -20,6 +21,8 @@ from sa3dhp_world.strokes import LABELS, PALETTE, Appearance, Strokes, concatena
 BANK = 32
 """Backdrops painted for one look and seed."""
 MARGIN = 1.15
+GRAINS = 1 << 18
+"""Length of the tape of sensor noise; every image starts somewhere on it."""
 OBJECTS, BYSTANDERS = 10, 2
 """Most objects around one person and most bystanders (the look's numbers are means)."""
 SKIN = ((0.93, 0.76, 0.64), (0.85, 0.64, 0.50), (0.70, 0.49, 0.36), (0.50, 0.33, 0.23), (0.36, 0.24, 0.17))
@@ -219,16 +222,24 @@ def _bystanders(
 
 
 def develop(look: Look, images: Tensor, setting: ClipSetting, *seed: object) -> Tensor:
-    """Photometry and sensor of one clip's rendered ``(T, 3, H, W)`` images, in place.
+    """Photometry and sensor of one clip's rendered ``(T, 3, H, W)`` images, in place; see `develop_clips`."""
+    return develop_clips(look, images, [setting], [seed])
+
+
+def develop_clips(
+    look: Look, images: Tensor, settings: Sequence[ClipSetting], seeds: Sequence[tuple[object, ...]]
+) -> Tensor:
+    """Photometry and sensor of the rendered ``(C * T, 3, H, W)`` images of C clips, in place.
 
     Exposure, colour cast and gamma are the clip's; blur and noise belong to pixels, not to the scene, so they stand
     outside the exact renderer.
     """
-    normal = setting.normal.clamp(-2.5, 2.5).to(images)
-    gain = (look.exposure * normal[50] + look.cast * normal[51:54]).exp()
-    images.mul_(gain[:, None, None])
+    frames = len(images) // len(settings)
+    normal = torch.stack([setting.normal for setting in settings]).clamp_(-2.5, 2.5).repeat_interleave(frames, 0)
+    normal = normal.to(images)[:, :, None, None, None]
+    images.mul_((look.exposure * normal[:, 50] + look.cast * normal[:, 51:54, :, 0]).exp_())
     if look.gamma > 0:
-        images.clamp_(1e-4, 1).pow_((look.gamma * normal[54]).exp())
+        images.clamp_(1e-4, 1).log_().mul_((look.gamma * normal[:, 54]).exp_()).exp_()
     if look.blur > 0:
         share = look.blur / 3
         for first, second in ((images[..., :-1], images[..., 1:]), (images[..., :-1, :], images[..., 1:, :])):
@@ -236,11 +247,15 @@ def develop(look: Look, images: Tensor, setting: ClipSetting, *seed: object) -> 
             first.add_(step)
             second.sub_(step)
     if look.noise > 0:
-        draws = generator_for("sensor", *seed)
-        grain = torch.randn(1 << 16, generator=draws).to(images)
-        need = images[0].numel()
-        grain = grain.repeat(need // len(grain) + 2)
-        begins = torch.randint(1 << 16, (len(images),), generator=draws).tolist()
-        for image, begin in zip(images, begins, strict=True):
+        begins = [torch.randint(GRAINS, (frames,), generator=generator_for("sensor", *seed)) for seed in seeds]
+        need, grain = images[0].numel(), grains()
+        grain = grain.repeat(-(-need // GRAINS) + 1).to(images)
+        for image, begin in zip(images, torch.cat(begins).tolist(), strict=True):
             image.add_(grain[begin : begin + need].view_as(image), alpha=look.noise)
     return images.clamp_(0, 1)
+
+
+@lru_cache(maxsize=1)
+def grains() -> Tensor:
+    """Normal numbers ``(GRAINS,)``: every image's sensor noise is a stretch of these."""
+    return torch.randn(GRAINS, generator=generator_for("grain"))
