@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -44,19 +45,18 @@ def build_transformers(config: TransformersConfig) -> TransformersBackbone:
     """Build from a configuration, or load from a local folder or hub id.
 
     Raises:
-        PluginError: the model type, stage or folder does not exist, or its weights are not at hand.
+        PluginError: the model type, stage, folder or option does not exist, or its weights are not at hand.
     """
-    from transformers import AutoBackbone, AutoConfig
+    from transformers import AutoBackbone
 
     try:
-        if config.pretrained:
-            model = AutoBackbone.from_pretrained(config.name, out_features=[config.stage])
-        else:
-            settings = AutoConfig.for_model(config.name, **dict(config.options), out_features=[config.stage])
-            model = AutoBackbone.from_config(settings)
-    except (ValueError, OSError, KeyError) as error:
+        model = _loaded(config) if config.pretrained else AutoBackbone.from_config(_settings(config))
+    except PluginError:
+        raise
+    except Exception as error:  # each model family has its own way to refuse what it is given
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         raise PluginError(
-            f"the backbone cannot be built: {str(error).splitlines()[0]}",
+            f"the backbone cannot be built: {' '.join(lines[:2])}",
             where="encoder.backbone",
             found={"name": config.name, "stage": config.stage, "pretrained": config.pretrained},
             expected="a model type with a backbone, or a local folder or hub id of its weights",
@@ -64,6 +64,39 @@ def build_transformers(config: TransformersConfig) -> TransformersBackbone:
         ) from error
     _drop_unused_stages(model, config.stage)
     return TransformersBackbone(model, int(model.channels[-1]), config.mean, config.std)
+
+
+def _settings(config: TransformersConfig) -> Any:
+    """The library's configuration; it takes any key in silence, so keys that it does not know are refused here."""
+    from transformers import AutoConfig
+
+    known = [name for name in AutoConfig.for_model(config.name).to_dict() if not name.startswith("_")]
+    if unknown := next((name for name in config.options if name not in known), None):
+        raise PluginError(
+            f"{config.name!r} has no such option",
+            where=f"encoder.backbone.options.{unknown}",
+            found=unknown,
+            hint=nearest(unknown, known),
+        )
+    return AutoConfig.for_model(config.name, **dict(config.options), out_features=[config.stage])
+
+
+def _loaded(config: TransformersConfig) -> Any:
+    """A model with its weights. The class is asked itself: `AutoBackbone` takes no folder in transformers 5."""
+    from transformers import AutoBackbone, AutoConfig
+
+    settings = AutoConfig.from_pretrained(config.name, out_features=[config.stage])
+    family = type(AutoBackbone.from_config(settings))
+    model, found = family.from_pretrained(config.name, config=settings, output_loading_info=True)
+    layers = (key for key in sorted(found["missing_keys"]) if key.startswith(("embed", "encoder")))
+    if missing := next((key for key in layers if not key.endswith("num_batches_tracked")), None):
+        raise PluginError(
+            "a weight is missing, so that a layer would begin at random",
+            where=f"encoder.backbone: {config.name}",
+            found=f"no {missing!r}",
+            expected=f"weights of a {settings.model_type} model",
+        )
+    return model
 
 
 def _drop_unused_stages(model: nn.Module, stage: str) -> None:
