@@ -56,8 +56,8 @@ class LossParts:
         motion_prior: frozen, or None.
         relations: `Relation` by name.
         networks: trained, frozen relation networks by relation name (z-space or v-space as the relation acts).
-        scale: latent scale sigma, mean per-dimension |z - z'| over random pairs of prior poses.
-        motion_scale: the same for v.
+        scale: ``(D,)`` latent scale sigma: mean |z - z'| of each dimension over random pairs of prior poses.
+        motion_scale: the same for v, ``(V,)``.
         frames: length T of a motion sequence.
         latent: width of z.
         motion_latent: width of v (0 without a motion prior).
@@ -69,8 +69,8 @@ class LossParts:
     motion_prior: Any
     relations: Mapping[str, Any]
     networks: Mapping[str, nn.Module]
-    scale: float
-    motion_scale: float
+    scale: Tensor
+    motion_scale: Tensor
     frames: int
     latent: int
     motion_latent: int

@@ -87,3 +87,6 @@ class RehearsalConfig:
 
     name: str = attrs.field(default="rehearsal", metadata=_help("what rows call this loss"))
     weight: float = attrs.field(default=1.0, validator=ge(0.0), metadata=_help("factor in the total"))
+    latent: float = attrs.field(
+        default=1.0, validator=ge(0.0), metadata=_help("weight of the latent's error beside the pose's")
+    )

@@ -12,7 +12,7 @@ from sa3dhp_core.protocols.alignment import LossInput, LossParts, View
 
 
 class PriorMatching(nn.Module):
-    """Squared sliced Wasserstein distance, divided by the squared latent scale."""
+    """Squared sliced Wasserstein distance of embeddings in units of the latent scale."""
 
     needs_source = False
 
@@ -48,9 +48,11 @@ class PriorMatching(nn.Module):
                 poses = self._relation.on_poses(poses, moved)
             real = self._parts.pose_prior.encode(poses)
         kept = self._queue[: int(self._filled)]
-        value = sliced_wasserstein(torch.cat([z, kept.to(z)]), real, self.config.projections, given.generator)
+        scale = self._parts.scale.to(z)
+        both = torch.cat([z, kept.to(z)]) / scale
+        value = sliced_wasserstein(both, real / scale, self.config.projections, given.generator)
         self._remember(z.detach())
-        return value / self._parts.scale**2
+        return value
 
     @torch.no_grad()
     def _remember(self, z: Tensor) -> None:

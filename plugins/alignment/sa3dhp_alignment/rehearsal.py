@@ -11,7 +11,7 @@ POSE_SCALE_M = 0.1
 
 
 class Rehearsal(nn.Module):
-    """``mean |D_p(G(x^s)) - y^s|`` in units of 0.1 m (METHOD 1.1.4)."""
+    """``mean ||D_p(G(x^s)) - y^s||`` in units of 0.1 m (METHOD 1.1.4), plus the latent's error in its scale."""
 
     needs_source = True
     views: tuple[View, ...] = ()
@@ -19,9 +19,14 @@ class Rehearsal(nn.Module):
 
     def __init__(self, config: RehearsalConfig, *, parts: LossParts) -> None:
         super().__init__()
-        self.weight, self.name, self._parts = config.weight, config.name, parts
+        self.weight, self.name, self._parts, self._latent = config.weight, config.name, parts, config.latent
 
     def forward(self, given: LossInput) -> Tensor:
         """The scalar loss."""
         assert given.source is not None and given.source_poses is not None
-        return (self._parts.pose_prior.decode(given.source.z) - given.source_poses).abs().mean() / POSE_SCALE_M
+        prior = self._parts.pose_prior
+        loss = (prior.decode(given.source.z) - given.source_poses).norm(dim=-1).mean() / POSE_SCALE_M
+        if self._latent:
+            difference = (given.source.z - prior.encode(given.source_poses)) / self._parts.scale.to(given.source.z)
+            loss = loss + self._latent * difference.abs().mean()
+        return loss

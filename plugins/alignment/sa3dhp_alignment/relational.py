@@ -15,10 +15,9 @@ from sa3dhp_core.protocols.alignment import Encoded, LossInput, LossParts, View
 POSE_SCALE_M = 0.1
 
 
-def _compare(prediction: Tensor, target: Tensor, norm: str, scale: float) -> Tensor:
-    difference = prediction - target
-    value = difference.abs().mean() if norm == "l1" else difference.square().mean().sqrt()
-    return value / scale
+def _compare(prediction: Tensor, target: Tensor, norm: str, scale: float | Tensor) -> Tensor:
+    difference = (prediction - target) / scale
+    return difference.abs().mean() if norm == "l1" else difference.square().mean().sqrt()
 
 
 class _Energy(nn.Module):

@@ -65,6 +65,13 @@ class LatentEncoderConfig:
     grid: int = attrs.field(
         default=4, validator=gt(0), metadata=_help("side of the feature map that the head flattens")
     )
+    head_norm: Literal["batch", "layer"] = attrs.field(
+        default="batch", validator=in_(("batch", "layer")), metadata=_help("normalisation in the compact head")
+    )
+    standardise: bool = attrs.field(
+        default=True,
+        metadata=_help("give every image zero mean and unit deviation inside the disc before the backbone"),
+    )
     disc: bool = attrs.field(
         default=True,
         metadata=_help("mask the input to the inscribed disc, so that a rotated crop has no telltale corners"),

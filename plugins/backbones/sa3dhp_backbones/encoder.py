@@ -15,18 +15,33 @@ from sa3dhp_core.types import Encoding
 Bound = Callable[[Tensor], Tensor]
 
 
+def _dense(inputs: int, outputs: int, norm: str) -> tuple[nn.Module, ...]:
+    layer = nn.BatchNorm1d(outputs) if norm == "batch" else nn.LayerNorm(outputs)
+    return nn.Linear(inputs, outputs), layer, nn.ReLU(inplace=True)
+
+
+def _last(inputs: int, latent: int) -> nn.Linear:
+    """The layer before the bound, small at the start: first predictions are near the latent's middle."""
+    layer = nn.Linear(inputs, latent)
+    with torch.no_grad():
+        layer.weight.mul_(0.1)
+    return layer
+
+
 class CompactHead(nn.Module):
     """Flattened map -> feature -> raw latent."""
 
-    def __init__(self, channels: int, grid: int, feature: int, latent: int) -> None:
+    def __init__(self, channels: int, grid: int, feature: int, latent: int, norm: str) -> None:
         super().__init__()
-        self.pool = nn.AdaptiveAvgPool2d(grid)
-        self.lift = nn.Sequential(nn.Flatten(), nn.Linear(channels * grid * grid, feature), nn.ReLU(inplace=True))
-        self.project = nn.Sequential(nn.Linear(feature, feature), nn.ReLU(inplace=True), nn.Linear(feature, latent))
+        self.grid = grid
+        self.lift = nn.Sequential(nn.Flatten(), *_dense(channels * grid * grid, feature, norm))
+        self.project = nn.Sequential(*_dense(feature, feature, norm), _last(feature, latent))
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """``(N, C, h, w)`` -> raw latent ``(N, latent)``, feature ``(N, feature)``."""
-        feature = self.lift(self.pool(features))
+        if features.shape[-2:] != (self.grid, self.grid):
+            features = nn.functional.adaptive_avg_pool2d(features, self.grid)
+        feature = self.lift(features)
         return self.project(feature), feature
 
 
@@ -55,10 +70,12 @@ class PublishedHead(nn.Module):
 class LatentEncoder(nn.Module):
     """`ImageEncoder`: ``(N, 3, H, W)`` in [0, 1] -> bounded z and the feature before the head's last layers."""
 
-    def __init__(self, backbone: nn.Module, head: nn.Module, feature: int, bound: Bound, disc: bool) -> None:
+    def __init__(
+        self, backbone: nn.Module, head: nn.Module, feature: int, bound: Bound, disc: bool, standardise: bool
+    ) -> None:
         super().__init__()
         self.backbone, self.head = backbone, head
-        self.feature, self._bound, self._disc = feature, bound, disc
+        self.feature, self._bound, self._disc, self._standardise = feature, bound, disc, standardise
 
     @property
     def blocks(self) -> Mapping[str, nn.Module]:
@@ -68,19 +85,39 @@ class LatentEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Encoding:
         """Encode frames one by one."""
-        if self._disc:
-            images = inside_disc(images)
+        if self._disc or self._standardise:
+            images = prepared(images, self._disc, self._standardise)
         raw, feature = self.head(self.backbone(images.contiguous(memory_format=torch.channels_last)))
         return Encoding(self._bound(raw), feature)
 
 
-def inside_disc(images: Tensor, grey: float = 0.4) -> Tensor:
-    """Replace what lies outside the inscribed disc of ``(N, 3, H, W)`` crops by grey."""
+def prepared(images: Tensor, disc: bool, standardise: bool, grey: float = 0.4) -> Tensor:
+    """What the backbone sees of ``(N, 3, H, W)`` crops, each by itself.
+
+    Args:
+        images: in [0, 1].
+        disc: replace what lies outside the inscribed disc by `grey`, so that a rotated crop has no telltale corners.
+        standardise: give what is seen zero mean and unit deviation (all colours together), then add `grey`, which
+            backbones subtract.
+        grey: the neutral value.
+    """
+    inside = disc_mask(images) if disc else torch.ones_like(images[0, :1], dtype=torch.bool)
+    if standardise:
+        share = inside.to(images)
+        count = 3 * share.sum()
+        mean = (images * share).sum(dim=(1, 2, 3), keepdim=True) / count
+        centred = images - mean
+        deviation = ((centred.square() * share).sum(dim=(1, 2, 3), keepdim=True) / count).sqrt()
+        images = centred / deviation.clamp_min(0.02) + grey
+    return torch.where(inside, images, images.new_tensor(grey))
+
+
+def disc_mask(images: Tensor) -> Tensor:
+    """``(1, H, W)``: whether a pixel's centre lies inside the inscribed disc."""
     height, width = images.shape[-2:]
     y = torch.linspace(-1 + 1 / height, 1 - 1 / height, height, device=images.device)
     x = torch.linspace(-1 + 1 / width, 1 - 1 / width, width, device=images.device)
-    inside = (x[None, :] ** 2 + y[:, None] ** 2) <= 1.0
-    return torch.where(inside, images, images.new_tensor(grey))
+    return ((x[None, :] ** 2 + y[:, None] ** 2) <= 1.0)[None]
 
 
 def build_encoder(config: LatentEncoderConfig, *, backbone: Backbone, latent: int, bound: Bound) -> LatentEncoder:
@@ -90,6 +127,7 @@ def build_encoder(config: LatentEncoderConfig, *, backbone: Backbone, latent: in
     if config.head == "published":
         head, feature = PublishedHead(channels, config.grid, latent), 1024
     else:
-        head, feature = CompactHead(channels, config.grid, config.feature, latent), config.feature
+        feature = config.feature
+        head = CompactHead(channels, config.grid, feature, latent, config.head_norm)
     module: nn.Module = backbone  # type: ignore[assignment]
-    return LatentEncoder(module, head, feature, bound, config.disc)
+    return LatentEncoder(module, head, feature, bound, config.disc, config.standardise)

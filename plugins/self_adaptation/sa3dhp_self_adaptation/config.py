@@ -43,7 +43,7 @@ class SourceTraining:
 
     steps: int = attrs.field(default=1200, validator=ge(1), metadata=_help("training steps"))
     batch: int = attrs.field(default=64, validator=ge(1), metadata=_help("images a step"))
-    learning_rate: float = attrs.field(default=2e-3, validator=gt(0.0), metadata=_help("peak; AdamW, cosine"))
+    learning_rate: float = attrs.field(default=1e-3, validator=gt(0.0), metadata=_help("peak; AdamW, cosine"))
     ema: float = attrs.field(default=0.99, validator=[ge(0.0), le(1.0)], metadata=_help("decay of averaged weights"))
 
 

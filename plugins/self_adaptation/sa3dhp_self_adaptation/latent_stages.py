@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from sa3dhp_core.atomic import generator_for, write_json
+from sa3dhp_core.atomic import generator_for, write_json, write_tensors
 from sa3dhp_core.protocols.method import StageContext
 from sa3dhp_core.runner import write_records
 from sa3dhp_core.types import WHOLE, Spatial
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 HELD_OUT = 2048
 SEQUENCES = 256
+SCALES = "scales.safetensors"
 
 
 def pose_views(method: SelfAdaptation, context: StageContext, split: str, rolled: bool) -> PoseViews:
@@ -93,7 +94,7 @@ def measure_latent(method: SelfAdaptation, context: StageContext) -> None:
     poses = upright.poses(HELD_OUT, generator, WHOLE).to(device)
     z = prior.encode(poses)
     records = [_record("pose prior", _error_mm(prior.decode(prior.encode(rolled)), rolled), split)]
-    scales = {"scale": random_pair_scale(z), "motion_scale": 1.0}
+    scales = {"scale": random_pair_scale(z), "motion_scale": z.new_ones(1)}
     pair = float((z[: len(z) // 2] - z[len(z) // 2 :]).norm(dim=-1).mean())
     motion_pair = 1.0
     if motion is not None:
@@ -134,7 +135,7 @@ def measure_latent(method: SelfAdaptation, context: StageContext) -> None:
                 "network_error_mm": error,
             }
         )
-    write_json(context.folder / "scales.json", scales)
+    write_tensors(context.folder / SCALES, scales)
     write_json(context.folder / "latent_distance.json", distances)
     write_records(context.folder, records)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from sa3dhp_core.atomic import read_json, read_tensors, write_json, write_tensors
+from sa3dhp_core.atomic import read_tensors, write_json, write_tensors
 from sa3dhp_core.engine.checkpoint import load_weights, save_weights
 from sa3dhp_core.errors import DataError, RecipeError, nearest
 from sa3dhp_core.evaluation import load_protocol
@@ -23,7 +23,7 @@ from sa3dhp_core.runner import write_records
 from sa3dhp_core.types import Shard
 from sa3dhp_self_adaptation.adapting import AdaptationTask
 from sa3dhp_self_adaptation.config import Adaptation, Augmentation, Row
-from sa3dhp_self_adaptation.latent_stages import load_networks, pose_views
+from sa3dhp_self_adaptation.latent_stages import SCALES, load_networks, pose_views
 from sa3dhp_self_adaptation.scoring import (
     BATCH,
     Predictor,
@@ -155,7 +155,7 @@ def _adaptation_task(method: SelfAdaptation, row: Row, encoder: nn.Module, conte
         space.load_motion_prior(context.of("motion_prior"), device)
     if config.restandardise:
         _restandardise(method, encoder.to(device), context)
-    scales = read_json(context.of("latent") / "scales.json")
+    scales = {k: v.to(device) for k, v in read_tensors(context.of("latent") / SCALES).items()}
     feature: int = encoder.feature  # type: ignore[assignment]
     parts = space.parts(load_networks(method, context), scales["scale"], scales["motion_scale"], feature)
     losses = []

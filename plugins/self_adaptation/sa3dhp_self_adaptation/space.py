@@ -127,7 +127,7 @@ class LatentSpace:
         """Load, freeze and return the motion prior."""
         return frozen(self.motion_prior, folder, "prior", device)
 
-    def parts(self, networks: Mapping[str, nn.Module], scale: float, motion_scale: float, feature: int) -> LossParts:
+    def parts(self, networks: Mapping[str, nn.Module], scale: Tensor, motion_scale: Tensor, feature: int) -> LossParts:
         """What losses are built from; priors must have been loaded."""
         return LossParts(
             skeleton=self.skeleton,
@@ -154,10 +154,14 @@ def _unbounded(values: Tensor) -> Tensor:
     return values
 
 
-def random_pair_scale(embeddings: Tensor) -> float:
-    """Latent scale sigma: mean per-dimension ``|z - z'|`` over random pairs of ``(N, D)``."""
+def random_pair_scale(embeddings: Tensor) -> Tensor:
+    """Latent scale sigma ``(D,)``: mean ``|z - z'|`` over random pairs of ``(N, D)``.
+
+    A dimension that hardly moves gets a tenth of the mean scale, or its noise would count as much as a pose.
+    """
     half = len(embeddings) // 2
-    return float((embeddings[:half] - embeddings[half : 2 * half]).abs().mean())
+    scale = (embeddings[:half] - embeddings[half : 2 * half]).abs().mean(dim=0)
+    return scale.clamp_min(0.1 * scale.mean())
 
 
 Draw = Callable[[int, torch.Generator, Any], Tensor]
