@@ -77,7 +77,7 @@ def read_truth(footage: Footage) -> Truth | None:
 def intrinsics_of(footage: Footage, focal_px: float | None, fov_deg: float) -> tuple[NDArray[np.float64], str]:
     """``(3, 3)`` pixels, and where they come from: a file beside the video, `focal_px`, or the assumed field of view.
 
-    The field of view is diagonal; the principal point is then the frame's centre.
+    The field of view is diagonal; the principal point is then the frame's centre, width / 2 and height / 2.
 
     Raises:
         DataError: a file beside the video holds no pinhole camera.
@@ -93,7 +93,7 @@ def intrinsics_of(footage: Footage, focal_px: float | None, fov_deg: float) -> t
     if truth.is_file():
         return _pinhole(read_arrays(truth, ("intrinsics",))["intrinsics"], str(truth)), str(truth)
     focal = focal_px or math.hypot(footage.width, footage.height) / 2 / math.tan(math.radians(fov_deg) / 2)
-    middle = ((footage.width - 1) / 2, (footage.height - 1) / 2)
+    middle = (footage.width / 2, footage.height / 2)  # coordinates start at the image corner
     source = "focal_px" if focal_px else f"assumed: {fov_deg:g} degrees across the diagonal"
     return np.asarray([[focal, 0, middle[0]], [0, focal, middle[1]], [0, 0, 1]], dtype=np.float64), source
 

@@ -18,6 +18,7 @@ from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.store import split_file
 from sa3dhp_datasets import video_folder
+from sa3dhp_datasets.beside import intrinsics_of
 from sa3dhp_datasets.config import VideoFolderConfig
 from sa3dhp_datasets.footage import Footage, frames, probe
 from sa3dhp_datasets.tracks import Track, join, sample, smooth
@@ -274,6 +275,11 @@ def test_wrong_videos_are_named(tmp_path: Path, write_video: WriteVideo) -> None
             alone(folder).prepare(tmp_path / "out")
         assert str(path) in str(caught.value)
     assert not list((tmp_path / "out").rglob("*.*"))
+
+
+def test_the_assumed_principal_point_is_the_middle_in_corner_coordinates(tmp_path: Path) -> None:
+    matrix, source = intrinsics_of(Footage(tmp_path / "a.mp4", 160, 120, np.zeros(1)), 140.0, 50.0)
+    assert matrix.tolist() == [[140.0, 0, 80.0], [0, 140.0, 60.0], [0, 0, 1]] and source == "focal_px"
 
 
 def test_video_that_ends_early_is_refused(tmp_path: Path, write_video: WriteVideo) -> None:

@@ -73,6 +73,14 @@ def test_an_interrupted_preparation_goes_on_to_the_same_bytes(tmp_path, monkeypa
         assert split_file(whole, split).read_bytes() == split_file(broken, split).read_bytes()
 
 
+def test_a_set_does_not_depend_on_the_number_of_threads(tmp_path, monkeypatch):
+    for cores in (1, 3):
+        monkeypatch.setattr(module, "_cores", lambda cores=cores: cores)
+        WorldImages(SMALL).prepare(tmp_path / str(cores))
+    for split in SPLITS:
+        assert split_file(tmp_path / "1", split).read_bytes() == split_file(tmp_path / "3", split).read_bytes()
+
+
 def test_source_and_target_share_no_clip(tmp_path):
     images = []
     for role in ("source", "target"):
