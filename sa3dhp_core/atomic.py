@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -76,13 +77,14 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_meta(path: Path) -> dict[str, Any]:
-    """The metadata that `write_tensors` stored."""
-    from safetensors import safe_open
-
+    """The metadata that `write_tensors` stored; raises `DataError` as `read_tensors` does."""
     if not path.is_file():
         raise DataError("the file is missing", where=str(path))
-    with safe_open(str(path), framework="pt") as file:
-        return dict(json.loads((file.metadata() or {}).get("meta", "{}")))
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            return dict(json.loads((file.metadata() or {}).get("meta", "{}")))
+    except Exception as error:  # as in `read_tensors`
+        raise DataError(f"not readable as safetensors: {error}", where=str(path)) from error
 
 
 def state_tensors(state: object, prefix: str = "") -> tuple[dict[str, Tensor], Any]:

@@ -26,7 +26,7 @@ from sa3dhp_core.engine.checkpoint import (
     save_weights,
 )
 from sa3dhp_core.engine_config import EngineConfig
-from sa3dhp_core.errors import TrainingError
+from sa3dhp_core.errors import RunError, TrainingError
 from sa3dhp_core.protocols.task import Task
 from sa3dhp_core.types import Shard
 
@@ -223,11 +223,18 @@ class Engine:
         if found is None:
             return 0
         step, state = found
-        load_named(modules, state["modules"])
-        for name, (optimizer, scheduler) in optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
-            if scheduler is not None:
-                scheduler.load_state_dict(state["schedulers"][name])
+        try:
+            load_named(modules, state["modules"])
+            for name, (optimizer, scheduler) in optimizers.items():
+                optimizer.load_state_dict(state["optimizers"][name])
+                if scheduler is not None:
+                    scheduler.load_state_dict(state["schedulers"][name])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise RunError(
+                f"the checkpoint does not fit what is trained: {error}",
+                where=str(folder / CHECKPOINT),
+                hint="delete it to begin this stage again",
+            ) from error
         if average is not None:
             average.average = {key: value.to(self.device) for key, value in state["average"].items()}
         return step
