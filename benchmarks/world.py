@@ -5,7 +5,7 @@ house body's lengths (mean joint distance, mm). real -> generated says what real
 real what it makes that the recordings lack; real -> real (other clips of the same set) and
 generated -> generated (another seed) are what to compare with. Spread is the mean distance from the mean pose.
 
-    python benchmarks/world.py [--mocap ../shared/data/mocap] [--poses 3000] [--out benchmarks/results/world.jsonl]
+    python benchmarks/world.py [--mocap ../shared/data/mocap] [--poses 900] [--out benchmarks/results/world.jsonl]
 """
 
 from __future__ import annotations
@@ -103,12 +103,12 @@ def diversity(mocap: Path, count: int) -> list[dict[str, object]]:
     return rows
 
 
-def images_per_second(name: str, seconds: float = 6.0) -> float:
+def images_per_second(name: str, seconds: float = 2.0) -> float:
     """Motion, staging, rendering and sensor of 64-pixel crops in this process, one thread."""
     torch.set_num_threads(1)
     chosen = look(name)
     bodies = draw_bodies(chosen.bodies, 12, 0)
-    clips, frames, images, start = 16, 60, 0, 0.0
+    clips, frames, images, start = 8, 60, 0, 0.0
     for batch in range(1000):
         if batch == 1:
             start = time.perf_counter()
@@ -145,9 +145,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     here = Path(__file__).resolve().parent
     parser.add_argument("--mocap", type=Path, default=here.parents[1] / "shared/data/mocap")
-    parser.add_argument("--poses", type=int, default=3000)
+    parser.add_argument("--poses", type=int, default=900)
     parser.add_argument("--out", type=Path, default=here / "results/world.jsonl")
-    parser.add_argument("--seconds", type=float, default=6.0, help="length of each speed measurement")
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of each speed measurement")
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2], help="numbers of processes to time")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
