@@ -1,0 +1,81 @@
+"""Does adaptation pay, beside every control? Runs a recipe for several seeds and prints its tables.
+
+    OMP_NUM_THREADS=1 python benchmarks/adaptation.py RECIPE [--seeds 0 1 2] [--set key=value …] [--out FOLDER]
+        [--stages FOLDER] [--label TEXT]
+
+Runs of one folder of stages share what they have in common (data, priors, source encoders). A run that is interrupted
+goes on where it stopped. Each record of `results.json`, with command, date and machine, is appended to
+results/adaptation.jsonl; the markdown tables go to results/adaptation-<label>.md: target test, target validation
+(which chose every setting), and target test by motion family, inside and outside the unpaired poses' families.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sa3dhp_core.atomic import write_text
+from sa3dhp_core.host import Host
+from sa3dhp_core.recipe import load_recipe
+from sa3dhp_core.runner import run
+from sa3dhp_core.tables import markdown_table
+
+RESULTS = Path(__file__).parent / "results"
+SPLITS = ("target-test", "target-validation", "target-test:families-in-prior", "target-test:families-not-in-prior")
+
+
+def main(
+    recipe: str,
+    seeds: Annotated[list[int], typer.Option("--seed", help="repeat for several seeds")] = [0, 1, 2],  # noqa: B006
+    changes: Annotated[list[str], typer.Option("--set", help="as in `sa3dhp run`")] = [],  # noqa: B006
+    out: Annotated[Path, typer.Option(help="folder of the runs")] = Path("runs/bench"),
+    stages: Annotated[Path | None, typer.Option(help="folder of stages shared between runs")] = None,
+    label: Annotated[str, typer.Option(help="name of the tables; the recipe's id if empty")] = "",
+    record: Annotated[bool, typer.Option(help="append to the committed results")] = True,
+) -> None:
+    """Run, print, record."""
+    host = Host.load()
+    name = label or Path(recipe).stem
+    records: list[dict[str, Any]] = []
+    for seed in seeds:
+        resolved = load_recipe(recipe, (*changes, f"seed={seed}"))
+        content = run(resolved, host, out / f"{name}-{seed}", store=stages or out / "stages")
+        records += content["records"]
+    text = "\n".join(f"## {split}\n\n{markdown_table(records, split)}\n" for split in _measured(records))
+    command = shlex.join(["python", *sys.argv])
+    head = f"# {name}\n\n`{command}`, {datetime.now(UTC):%Y-%m-%d}, {_machine()}\n\n"
+    print(head + text)
+    if record:
+        write_text(RESULTS / f"adaptation-{name}.md", head + text)
+        with (RESULTS / "adaptation.jsonl").open("a", encoding="utf-8") as file:
+            facts = {"label": name, "command": command, "date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": _machine()}
+            for row in records:
+                file.write(json.dumps({**facts, **row}) + "\n")
+
+
+def _measured(records: list[dict[str, Any]]) -> list[str]:
+    there = {row["split"] for row in records}
+    return [split for split in SPLITS if split in there] + sorted(s for s in there if s.startswith("latent"))
+
+
+def _machine() -> str:
+    """Processor and cores."""
+    cores = len(os.sched_getaffinity(0))
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        model = platform.processor() or platform.machine()
+    return f"{model}, {cores} cores"
+
+
+if __name__ == "__main__":
+    typer.run(main)
