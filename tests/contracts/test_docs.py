@@ -365,7 +365,10 @@ def try_relation_score(example: Example) -> None:
 def try_lifter(example: Example) -> None:
     lifter = example.build(skeleton=BONES)
     lifted = lifter(torch.randn(2, 4, len(BONES), 2))
-    assert lifted.shape == (2, 4, len(BONES), 3) and float(lifted[..., BONES.index(BONES.root), :].detach().abs().max()) == 0
+    assert (
+        lifted.shape == (2, 4, len(BONES), 3)
+        and float(lifted[..., BONES.index(BONES.root), :].detach().abs().max()) == 0
+    )
 
 
 def try_sink(example: Example) -> None:
