@@ -164,7 +164,7 @@ def _draw_windows(
             expected=f"at least {frames} frames",
             hint="longer clips, a lower fps, or relations with a shorter window",
         )
-    pick = torch.randint(total, (count,), generator=generator)[shard.rank :: shard.world]
+    pick = torch.randint(total, (count,), generator=generator)[shard.rank :: shard.world].contiguous()
     ends = room.cumsum(0)
     clip = torch.searchsorted(ends, pick, right=True)
     return starts[clip] + pick - (ends - room)[clip], clip

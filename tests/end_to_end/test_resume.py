@@ -99,11 +99,10 @@ def test_a_full_disk_leaves_what_was_written(start: Any, content: Any, uninterru
         shutil.rmtree(next((run / "stages").glob("row-adapted-*")))
         before = content(run)
         ballast = run.parent / "ballast"
-        with ballast.open("wb") as file:
+        with ballast.open("wb", buffering=0) as file:
             try:
                 while True:
-                    file.write(b"0" * 4096)
-                    file.flush()
+                    file.write(bytes(4096))
             except OSError:
                 pass
         process = start("resume", "disk/run")
