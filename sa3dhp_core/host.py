@@ -22,6 +22,7 @@ from sa3dhp_core.structuring import structure
 
 GROUP = "sa3dhp"
 VARIABLE = "SA3DHP_PLUGINS"
+NO_PLUGIN = "none"
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -91,8 +92,8 @@ class Host:
 
         Args:
             strict: refuse to go on with a broken plugin.
-            only: names of entry points or distributions; what the variable ``SA3DHP_PLUGINS`` lists if None, else
-                all.
+            only: names of entry points or distributions; no plugin if empty. If None, the variable
+                ``SA3DHP_PLUGINS`` decides: names separated by commas, ``none`` for no plugin; unset or empty, all.
 
         Raises:
             PluginError: `only` names something that is not installed, or `strict` and a plugin is broken.
@@ -234,9 +235,10 @@ def _selected(
     found: Sequence[tuple[_Owner, EntryPoint]], only: Sequence[str] | None
 ) -> list[tuple[_Owner, EntryPoint]]:
     if only is None:
-        only = [name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()] or None
-    if only is None:
-        return list(found)
+        names = [name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()]
+        if not names:
+            return list(found)
+        only = [] if names == [NO_PLUGIN] else names
     known = {name for owner, _ in found for name in (owner.distribution, owner.entry_point)}
     for name in only:
         if name not in known:

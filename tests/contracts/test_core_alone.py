@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
@@ -32,18 +31,11 @@ def python(code: str, *flags: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Code that makes an interpreter see the core and its libraries, but no installed plugin.
-
-    The libraries are links into this environment, less everything of sa3dhp; the interpreter reads no `.pth` file.
-    """
-    folder = tmp_path_factory.mktemp("site")
-    paths = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    for path in sorted(entry for site in paths for entry in Path(site).iterdir()):
-        if not path.name.startswith(("sa3dhp", "_sa3dhp")) and path.suffix != ".pth" and path.name != "__pycache__":
-            (folder / path.name).symlink_to(path)
+def bare(libraries: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Code that makes an interpreter see the core and its libraries, but no installed plugin."""
+    folder = tmp_path_factory.mktemp("core")
     (folder / "sa3dhp_core").symlink_to(ROOT / "sa3dhp_core")
-    return f"import sys; sys.path.insert(0, {str(folder)!r})\n"
+    return f"import sys; sys.path[:0] = [{str(folder)!r}, {str(libraries)!r}]\n"
 
 
 def test_importing_all_of_the_core_brings_no_plugin_and_none_of_their_libraries() -> None:

@@ -137,6 +137,20 @@ def test_the_variable_selects_and_refuses_unknown_names(
         Host.load()
 
 
+def test_an_empty_variable_means_all_and_none_means_no_plugin(toy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    everything = Host.load().offers
+    assert toy in {offer.distribution for offer in everything}
+    for nothing_said in ("", " , "):
+        monkeypatch.setenv(VARIABLE, nothing_said)
+        assert Host.load().offers == everything
+    monkeypatch.setenv(VARIABLE, "none")
+    assert Host.load().offers == Host.load(only=[]).offers == ()
+    monkeypatch.setenv(VARIABLE, f"none,{toy}")
+    with pytest.raises(PluginError, match="'none'"):
+        Host.load()
+
+
 def test_offers_are_sorted_and_filtered_by_noun(toy: str) -> None:
     host = Host.load(only=[toy])
     keys = [(offer.component.noun, offer.component.id) for offer in host.components()]
