@@ -2,11 +2,13 @@
 
 A part stands between ``<!-- generated: NAME [ARGUMENT] -->`` and ``<!-- /generated -->``; `PARTS` holds the names.
 
-    python docs/generate.py                                writes all parts anew; a test fails where one differs
+    python docs/generate.py                                 writes all parts anew; a test fails where one differs
     python docs/generate.py --table quickstart RUN [RUN …]  puts the table of these runs into README.md
+    python docs/generate.py --output demo FILE              puts what a command printed into README.md
 
-Figures are never generated: a table stands between ``<!-- table: NAME -->`` and ``<!-- /table -->`` and changes only
-by the second call. Nothing here trains or downloads.
+Figures are never generated: a table stands between ``<!-- table:NAME -->`` and ``<!-- /table -->``, printed text
+between ``<!-- output:NAME -->`` and ``<!-- /output -->``, and they change only by the latter calls. Nothing here trains
+or downloads.
 """
 
 from __future__ import annotations
@@ -268,26 +270,32 @@ def regenerated(text: str) -> str:
     return _PART.sub(lambda match: f"{match[1]}{PARTS[match[2]](match[3] or '').strip()}\n{match[5]}", text)
 
 
-def with_table(text: str, name: str, content: str) -> str:
-    """The page with `content` as its table `name`; raises `ValueError` where it has no such table."""
-    pattern = re.compile(rf"(<!-- table: {re.escape(name)} -->\n).*?(<!-- /table -->)", re.DOTALL)
+def filled(text: str, kind: str, name: str, content: str) -> str:
+    """The page with `content` as its ``table`` or ``output`` `name`; raises `ValueError` where it has no such part."""
+    pattern = re.compile(rf"(<!-- {kind}:{re.escape(name)} -->\n).*?(<!-- /{kind} -->)", re.DOTALL)
     if not pattern.search(text):
-        raise ValueError(f"no part <!-- table: {name} --> … <!-- /table -->")
+        raise ValueError(f"no part <!-- {kind}:{name} --> … <!-- /{kind} -->")
     return pattern.sub(lambda match: f"{match[1]}{content.strip()}\n{match[2]}", text)
 
 
 def main(arguments: list[str]) -> None:
-    """Write the pages, or with ``--table NAME RUN …`` one table of the README."""
-    if arguments[:1] == ["--table"]:
+    """Write the pages, or one table or output of the README."""
+    if not arguments:
+        for page in pages():
+            page.write_text(regenerated(page.read_text(encoding="utf-8")), encoding="utf-8")
+        return
+    option, name, *files = arguments
+    if option == "--table":
         from sa3dhp_core.results import read_results
         from sa3dhp_core.tables import markdown_table
 
-        records = [record for run in arguments[2:] for record in read_results(Path(run))["records"]]
-        page = ROOT / "README.md"
-        page.write_text(with_table(page.read_text(encoding="utf-8"), arguments[1], markdown_table(records)), "utf-8")
-        return
-    for page in pages():
-        page.write_text(regenerated(page.read_text(encoding="utf-8")), encoding="utf-8")
+        content = markdown_table([record for run in files for record in read_results(Path(run))["records"]])
+    elif option == "--output":
+        content = "```\n" + "".join(Path(file).read_text(encoding="utf-8") for file in files).strip() + "\n```"
+    else:
+        sys.exit(f"unknown option {option!r}; one of --table, --output")
+    page = ROOT / "README.md"
+    page.write_text(filled(page.read_text(encoding="utf-8"), option[2:], name, content), encoding="utf-8")
 
 
 if __name__ == "__main__":

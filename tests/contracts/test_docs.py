@@ -21,11 +21,12 @@ import torch
 import typer
 
 from sa3dhp_core.cards import card_ids, skeleton
+from sa3dhp_core.cli import main
 from sa3dhp_core.components import NOUNS
 from sa3dhp_core.errors import RecipeError, Sa3dhpError
 from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.alignment import Encoded, LossInput, LossParts
-from sa3dhp_core.recipe import COMPONENT_LISTS, COMPONENTS, KEYS, check, data_noun, load_recipe, recipe_from
+from sa3dhp_core.recipe import COMPONENT_LISTS, COMPONENTS, KEYS, Recipe, check, data_noun, load_recipe, recipe_from
 from sa3dhp_core.types import WHOLE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,7 +64,7 @@ def blocks(text: str, *languages: str) -> list[str]:
 
 def commands(text: str) -> list[list[str]]:
     """Words of the shell commands in fenced blocks, lines that end in a backslash joined, comments left out."""
-    lines = "\n".join(blocks(text, "", "sh", "bash", "console")).replace("\\\n", " ").splitlines()
+    lines = "\n".join(blocks(text, "", "sh", "bash")).replace("\\\n", " ").splitlines()
     lines = [line.strip().removeprefix("$ ").removeprefix(".venv/bin/") for line in lines]
     found = []
     for line in lines:
@@ -88,10 +89,20 @@ def command_problem(words: list[str], tree: Any) -> str | None:
     if words[1:2] == ["run"] and words[2] in card_ids("recipes"):
         try:
             changes = [value for option, value in zip(words, words[1:], strict=False) if option == "--set"]
-            check(load_recipe(words[2], changes), HOST)
+            recipe = load_recipe(words[2], changes)
+            check(recipe, HOST)
         except Sa3dhpError as error:
             return f"{' '.join(words)}: {error}"
+        if missing := unknown_relations(recipe):
+            return f"{' '.join(words)}: a loss names {missing}, which is no relation of the recipe"
     return None
+
+
+def unknown_relations(recipe: Recipe) -> list[str]:
+    """Relations that losses name and the recipe lacks; a swapped relation must keep its name."""
+    tables = [(table, f"relations[{number}]") for number, table in enumerate(recipe.relations)]
+    names = [HOST.build("relation", table, place, skeleton=BONES).name for table, place in tables]
+    return [table["relation"] for table in recipe.losses if table.get("relation") and table["relation"] not in names]
 
 
 def recipe_problem(text: str, host: Host) -> str | None:
@@ -186,6 +197,23 @@ def test_commands_exist_with_their_options(document: Path) -> None:
 
 
 @each_document
+def test_shown_output_is_what_the_command_prints(
+    document: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SA3DHP_PLUGINS", ",".join(DOCS.first_party()))
+    for block in blocks(document.read_text(encoding="utf-8"), "console"):
+        call, _, shown = block.partition("\n")
+        words = shlex.split(call)
+        assert words[:2] == ["$", "sa3dhp"], f"a console block begins with a call: {call}"
+        with pytest.raises(SystemExit):
+            main(words[2:])
+        printed = capsys.readouterr()
+        lines = [line.rstrip() for line in (printed.out + printed.err).splitlines()]
+        assert [line for line in shown.splitlines() if line != "…" and line not in lines] == []
+        assert "…" in shown or lines == shown.splitlines()
+
+
+@each_document
 def test_recipe_fragments_are_valid(document: Path, example: Callable[[str], Host]) -> None:
     text = document.read_text(encoding="utf-8")
     host = example(text) if "# my_package/" in text else HOST
@@ -209,6 +237,7 @@ def test_the_checks_reject_what_they_should(tmp_path: Path) -> None:
         "sa3dhp run quickstart",
         "sa3dhp run quickstart --out x --fast",
         "sa3dhp run quickstart --out x --set encoder.backbone.use=smal-cnn",
+        "sa3dhp run quickstart --out x --set relations.0.use=flip",
         "sa3dhp world show --out x.png --rows many",
     ):
         assert command_problem(wrong.split(), tree), wrong
@@ -224,9 +253,10 @@ def test_the_checks_reject_what_they_should(tmp_path: Path) -> None:
     ]
     stale = "<!-- generated: engine -->\nold\n<!-- /generated -->"
     assert "old" not in DOCS.regenerated(stale) and "checkpoint_every" in DOCS.regenerated(stale)
-    assert DOCS.with_table("<!-- table: a -->\n1\n<!-- /table -->", "a", "2") == "<!-- table: a -->\n2\n<!-- /table -->"
+    table = "<!-- table:a -->\n1\n<!-- /table -->"
+    assert DOCS.filled(table, "table", "a", "2") == table.replace("1", "2")
     with pytest.raises(ValueError, match="no part"):
-        DOCS.with_table("", "a", "2")
+        DOCS.filled(table, "table", "b", "2")
 
 
 @pytest.fixture
@@ -318,7 +348,7 @@ def try_alignment_loss(example: Example) -> None:
     assert float(value(still)) == pytest.approx(0.0, abs=1e-5)
     shaken = (still + 0.1 * torch.randn(still.shape, generator=torch.Generator().manual_seed(1))).requires_grad_()
     value(shaken).backward()
-    assert float(value(shaken)) > 0.1 and shaken.grad is not None
+    assert float(value(shaken.detach())) > 0.1 and shaken.grad is not None
     assert (loss.weight, loss.window, loss.needs_source, loss.name) == (0.1, 6, False, "smooth")
 
 
