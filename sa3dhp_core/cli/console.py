@@ -9,16 +9,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
+
+from sa3dhp_core.tables import render_table
 
 PIPE_WIDTH = 160
 """Columns where the output is no terminal."""
 
 
-def out() -> Console:
-    """Standard output."""
-    return Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+def out(markup: bool = False) -> Console:
+    """Standard output; `markup` for what was made with Rich's own, and escaped."""
+    return Console(markup=markup, highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 def err() -> Console:
@@ -43,29 +46,10 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 
 def print_results(results: Mapping[str, Any]) -> None:
-    """The records of a `results.json`, a table a split: rows down, protocols across.
-
-    Validation chooses and test reports: splits that end in ``test`` are printed where there are any; those with a
-    qualifier (``target-test:families``) are for the report.
-    """
-    if not is_first_rank():
-        return
-    splits = list(dict.fromkeys(record["split"] for record in results["records"]))
-    reported = [split for split in splits if split.endswith("test") and ":" not in split]
-    for split in reported or splits:
-        records = [record for record in results["records"] if record["split"] == split]
-        columns = list(dict.fromkeys((record["protocol"], record["unit"]) for record in records))
-        cells: dict[str, dict[tuple[str, str], float]] = {}
-        for record in records:
-            cells.setdefault(record["row"], {})[(record["protocol"], record["unit"])] = record["value"]
-        rows = [[row, *(_number(values.get(column), column[1]) for column in columns)] for row, values in cells.items()]
-        heads = [f"{protocol} ({unit})" if unit else protocol for protocol, unit in columns]
-        print_table(f"{results['recipe']}, seed {results['seed']}, {split}", ["row", *heads], rows)
-        print()
-
-
-def _number(value: float | None, unit: str) -> str:
-    return "" if value is None else f"{value:.1f}" if unit else f"{value:.2f}"
+    """The table of a `results.json`: rows down, protocols across, of the target's test split where there is one."""
+    if is_first_rank():
+        title = escape(f"{results['recipe']}, seed {results['seed']}")
+        out(markup=True).print(render_table(results["records"], title=title))
 
 
 def is_first_rank() -> bool:

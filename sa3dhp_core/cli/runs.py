@@ -89,6 +89,8 @@ def _show(results: dict[str, object], out: Path, json: bool) -> None:
         console.print_json(results)
         return
     console.print_results(results)
-    report_file = out / "report.html"
-    if report_file.is_file() and console.is_first_rank():
-        print(f"report: {report_file}")
+    if not console.is_first_rank():
+        return
+    for name, path in (("results", out / "results.json"), ("report", out / "report.html")):
+        if path.is_file():
+            print(f"{name}: {path}")

@@ -29,7 +29,7 @@ class ConsoleSink:
     """Shows stages, steps, losses, speed and the time left.
 
     In a terminal every open stage has a live bar; elsewhere (a log file, a pipe) a line appears at most once in
-    `interval_s` seconds. Results appear as they come, one line for a row and split.
+    `interval_s` seconds. Results are not its business: whoever started the run shows them as one table.
 
     Args:
         console: where to write; by default standard error, so that standard output holds answers alone.
@@ -47,12 +47,10 @@ class ConsoleSink:
         self.interval_s, self._clock = interval_s, clock
         self._open: dict[str, _Open] = {}
         self._last_line = float("-inf")
-        self._results: tuple[tuple[str, str], list[str]] | None = None
         self._live: Progress | None = None
 
     def stage_started(self, stage: str, steps: int | None) -> None:
         """Show a bar for the stage, or tell an open one how many steps there are."""
-        self._flush_results()
         self._drop([name for name, state in self._open.items() if name != stage and _complete(state)])
         if (state := self._open.get(stage)) is not None and not _complete(state):
             state.steps = steps if steps is not None else state.steps
@@ -81,25 +79,15 @@ class ConsoleSink:
         """Replace the stage's bar by one line; a stage that was found done gets a note."""
         names = list(self._open)
         self._drop(names[names.index(stage) :] if stage in self._open else [])
-        self._flush_results()
         mark = "[dim]=[/]" if cached else "[green]✓[/]"
         note = "[dim]cached[/]" if cached else f"[dim]{duration(seconds)}[/]"
         self._print(f"{mark} {escape(stage)}  {note}")
 
     def result(self, record: Mapping[str, object]) -> None:
-        """Collect a row's figures and print them together."""
-        key = (str(record.get("row", "")), str(record.get("split", "")))
-        if self._results is not None and self._results[0] != key:
-            self._flush_results()
-        if self._results is None:
-            self._results = (key, [])
-        value, unit = record.get("value"), str(record.get("unit", ""))
-        number = f"{value:.{1 if unit == 'mm' else 3}f}" if isinstance(value, (int, float)) else str(value)
-        self._results[1].append(f"{record.get('protocol', '')} {number}{' ' + unit if unit else ''}")
+        """Say nothing: a run's figures belong into one table, not between its stages."""
 
     def close(self) -> None:
-        """Print what is still held back and take the bars down."""
-        self._flush_results()
+        """Take the bars down."""
         self._drop(list(self._open))
 
     def _show(self, stage: str, state: _Open, text: str) -> None:
@@ -127,13 +115,6 @@ class ConsoleSink:
         if self._live is not None and not self._open:
             self._live.stop()
             self._live = None
-
-    def _flush_results(self) -> None:
-        if self._results is None:
-            return
-        (row, split), figures = self._results
-        self._results = None
-        self._print(f"  [bold]{escape(row)}[/] [dim]{escape(split)}[/]  {escape(' · '.join(figures))}")
 
     def _line(self, text: str) -> None:
         self._last_line = self._clock()

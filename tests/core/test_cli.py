@@ -285,19 +285,66 @@ def test_data_lists_and_shows(call: Call, distribute: Distribute) -> None:
     assert "did you mean 'toy-poses'" in call("data", "show", "toy-pose", only=name).stderr
 
 
-def test_results_are_a_table_of_each_test_split(capsys: pytest.CaptureFixture[str]) -> None:
-    splits = ("target-validation", "target-test", "target-test:families", "source-test")
+def test_results_are_one_table_of_the_targets_test_split(capsys: pytest.CaptureFixture[str]) -> None:
+    splits = ("target-validation", "target-test", "target-test:families", "source-test", "latent:test")
     records = [
         {"row": row, "protocol": protocol, "split": split, "value": value, "unit": unit}
         for split in splits
-        for row in ("source-only", "adapted")
-        for protocol, value, unit in (("mpjpe-root", 71.26, "mm"), ("spread", 0.873, ""))
+        for row in ("source-only", "adapted [a]")
+        for protocol, value, unit in (("mpjpe-root", 71.26, "mm"), ("pa-mpjpe", 51.0, "mm"), ("spread", 0.873, ""))
     ]
-    print_results({"recipe": "toy", "seed": 3, "records": records})
+    print_results({"recipe": "[b]toy", "seed": 3, "records": records})
     text = capsys.readouterr().out
-    assert "toy, seed 3, target-test" in text
-    assert "source-test" in text and "validation" not in text and "families" not in text
-    lines = [line.split() for line in text.splitlines() if line.startswith("adapted")]
-    assert lines == [["adapted", "71.3", "0.87"]] * 2
-    print_results({"recipe": "toy", "seed": 3, "records": records[:4]})
+    assert "[b]toy, seed 3" in text and text.count("target-test") == 1
+    assert "validation" not in text and "families" not in text and "latent" not in text
+    lines = [line.strip() for line in text.splitlines() if line.strip().startswith(("source-only", "adapted"))]
+    assert [line.split()[-3:] for line in lines] == [["71.3", "51.0", "0.87"]] * 3
+    assert [line.split("  ")[0] for line in lines] == ["source-only", "adapted [a]", "source-only on source-test"]
+    assert max(map(len, text.splitlines())) <= 80
+    print_results({"recipe": "toy", "seed": 3, "records": records[:6]})
     assert "target-validation" in capsys.readouterr().out
+
+
+FINISHING = """
+    import attrs
+    from sa3dhp_core.components import Component
+    from sa3dhp_core.hookspecs import hookimpl
+    from sa3dhp_core.protocols.method import Stage
+    from sa3dhp_core.runner import write_records
+
+    @attrs.frozen
+    class Config:
+        page: bool = attrs.field(default=False, metadata={"help": "whether to write a page"})
+
+    class Method:
+        def __init__(self, config, recipe, host):
+            self.page = config.page
+
+        def stages(self):
+            return (Stage("only", {"page": self.page}, (), self.run),)
+
+        def run(self, context):
+            row = {"row": "constant pose", "protocol": "mpjpe-root", "split": "target-test", "unit": "mm"}
+            write_records(context.folder, [{**row, "value": 250.0}])
+            if self.page:
+                (context.run / "report.html").write_text("<title>report</title>")
+
+    @hookimpl
+    def sa3dhp_methods():
+        return [Component("method", "one-figure", "reports one figure", f"{__name__}:Config", f"{__name__}:Method")]
+"""
+
+
+@pytest.mark.parametrize("page", [False, True])
+def test_a_run_ends_with_its_table_and_the_files_that_exist(
+    call: Call, distribute: Distribute, tmp_path: Path, page: bool
+) -> None:
+    name, out, recipe = distribute("one-figure", FINISHING), tmp_path / "run", tmp_path / "one.toml"
+    recipe.write_text(f'method = "one-figure"\n[settings]\npage = {str(page).lower()}\n', encoding="utf-8")
+    done = call("run", str(recipe), "--out", str(out), only=name)
+    assert done.returncode == 0, done.stderr
+    assert "constant pose" in done.stdout and "250.0" in done.stdout and "250.0" not in done.stderr
+    paths = [line for line in done.stdout.splitlines() if line.startswith(("results: ", "report: "))]
+    assert paths == [f"results: {out / 'results.json'}", *([f"report: {out / 'report.html'}"] if page else [])]
+    again = call("run", str(recipe), "--out", str(out), "--json", only=name)
+    assert json.loads(again.stdout) == json.loads((out / "results.json").read_text())

@@ -211,16 +211,12 @@ def test_the_rate_of_a_resumed_stage_counts_from_where_it_resumed() -> None:
     assert "step 921/1000  2 steps/s  39.5 s left" in text.getvalue()
 
 
-def test_cached_stages_and_results_are_noted() -> None:
+def test_cached_stages_are_noted_and_figures_are_left_to_the_table() -> None:
     sink, text, _ = plain()
-    sink.stage_finished("pose_prior", 0.0, True)
-    for protocol, value, unit in (("mpjpe-root", 82.94, "mm"), ("spread", 0.9, "")):
-        sink.result({"row": "[red]adapted", "split": "target-test", "protocol": protocol, "value": value, "unit": unit})
+    sink.stage_finished("[red]prior", 0.0, True)
+    sink.result({"row": "adapted", "split": "target-test", "protocol": "mpjpe-root", "value": 82.94, "unit": "mm"})
     sink.close()
-    assert text.getvalue().splitlines() == [
-        "= pose_prior  cached",
-        "  [red]adapted target-test  mpjpe-root 82.9 mm · spread 0.900",
-    ]
+    assert text.getvalue().splitlines() == ["= [red]prior  cached"]
 
 
 def test_a_terminal_shows_a_live_bar_and_leaves_one_line_a_stage() -> None:
