@@ -93,8 +93,10 @@ class Row:
         ),
     )
     start: str = attrs.field(default="", metadata=_help("row whose encoder this one begins from"))
-    augmentation: Literal["weak", "strong", "rehearsal"] = attrs.field(
-        default="weak", validator=in_(("weak", "strong", "rehearsal")), metadata=_help("of labelled images")
+    augmentation: Literal["", "weak", "strong", "rehearsal"] = attrs.field(
+        default="",
+        validator=in_(("", "weak", "strong", "rehearsal")),
+        metadata=_help("of labelled images; if empty: weak, or for an adaptation that of rehearsal"),
     )
     losses: tuple[str, ...] = attrs.field(default=(), metadata=_help("names of the losses of an adaptation"))
     weights: dict[str, float] = attrs.field(factory=dict, metadata=_help("other weights of losses, by name"))
@@ -103,6 +105,11 @@ class Row:
         default=False, metadata=_help("evaluate the mean over the crop and its mirror image")
     )
     headline: bool = attrs.field(default=False, metadata=_help("the row that the report puts first"))
+
+    @property
+    def images(self) -> str:
+        """Name of the augmentation of labelled images that this row's kind implies."""
+        return self.augmentation or ("rehearsal" if self.kind == "adapt" else "weak")
 
 
 @attrs.frozen

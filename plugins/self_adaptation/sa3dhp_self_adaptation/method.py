@@ -117,13 +117,13 @@ class SelfAdaptation:
         key: dict[str, Any] = {"row": attrs.asdict(row), "encoder": self.recipe.encoder}
         key["protocols"] = list(self.recipe.evaluation.protocols)
         if row.kind in ("source", "oracle"):
-            key |= {"source": plain["source"], "augmentation": plain[row.augmentation]}
+            key |= {"source": plain["source"], "augmentation": plain[row.images]}
         if row.kind in ("adapt", "oracle"):
             told = attrs.asdict(row.adaptation or self.config.adaptation)
             key["adaptation"] = {name: value for name, value in told.items() if value != {}}
         if row.kind == "adapt":
             key["losses"] = [dict(self.loss_table(name)) for name in row.losses]
-            key["rehearsal"] = plain["rehearsal"]
+            key["augmentation"] = plain[row.images]
         return key
 
     def _check_rows(self) -> None:

@@ -126,7 +126,7 @@ def _source_task(method: SelfAdaptation, row: Row, encoder: nn.Module, context: 
     return SupervisedTask(
         encoder,
         method.space.pose_prior,
-        _draw(method, context, "source", _augmentation(method, row.augmentation)),
+        _draw(method, context, "source", _augmentation(method, row.images)),
         steps=config.steps,
         batch=config.batch,
         learning_rate=config.learning_rate,
@@ -140,7 +140,7 @@ def _oracle_task(method: SelfAdaptation, row: Row, encoder: nn.Module, context: 
     return SupervisedTask(
         encoder,
         method.space.pose_prior,
-        _draw(method, context, "target", _augmentation(method, row.augmentation)),
+        _draw(method, context, "target", _augmentation(method, row.images)),
         steps=config.steps,
         batch=config.clips * method.config.frames + config.source,
         learning_rate=config.learning_rate,
@@ -167,7 +167,7 @@ def _adaptation_task(method: SelfAdaptation, row: Row, encoder: nn.Module, conte
         loss = method.host.build("alignment_loss", table, f"losses[{number}]", parts=parts)
         losses.append(loss.to(device))
     clips = method.data["target"].clips(context.of("data-target"), "train")
-    source = _draw(method, context, "source", method.config.rehearsal)
+    source = _draw(method, context, "source", _augmentation(method, row.images))
     upright = pose_views(method, context, "train", False)
     return AdaptationTask(encoder, losses, space.relations, clips, upright.poses, source, config, context.engine.gather)
 
