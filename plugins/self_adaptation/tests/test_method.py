@@ -1,0 +1,135 @@
+"""The method: what rows may say, the graph of stages, and that keys hold what results depend on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+
+from sa3dhp_core.errors import RecipeError
+from sa3dhp_core.host import Host
+from sa3dhp_core.recipe import Recipe, recipe_from
+from sa3dhp_self_adaptation.method import SelfAdaptation, loss_name, network_stage, row_stage, slug
+
+HOST = Host.load()
+SOURCE = {"name": "source-only", "kind": "source"}
+ADAPT = {"name": "adapted", "kind": "adapt", "start": "source-only", "losses": ["turn", "rehearsal"]}
+
+
+def content(*rows: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        "id": "small",
+        "method": "sa3dhp",
+        "data": {
+            "source": {"use": "world", "role": "source"},
+            "target": {"use": "world", "look": "mild"},
+            "poses": {"use": "world-motion"},
+        },
+        "encoder": {"use": "latent-encoder", "backbone": {"use": "small-cnn"}},
+        "pose_prior": {"use": "pose-aae"},
+        "relations": [
+            {"use": "flip", "name": "turn"},
+            {"use": "in-plane-rotation", "name": "unused"},
+        ],
+        "losses": [{"use": "relation", "name": "turn", "relation": "turn"}, {"use": "rehearsal"}],
+        "rows": list(rows),
+        **more,
+    }
+
+
+def method(*rows: dict[str, Any], **more: Any) -> SelfAdaptation:
+    recipe: Recipe = recipe_from(content(*rows, **more), "small.toml")
+    return HOST.build("method", {"use": "sa3dhp", **recipe.settings}, "settings", recipe=recipe, host=HOST)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ((SOURCE, SOURCE), "two rows have the same name"),
+        (({"name": "a", "kind": "oracle"},), "needs an encoder to begin from"),
+        (({"name": "a", "kind": "statistics"},), "needs an encoder to begin from"),
+        ((SOURCE, {**ADAPT, "start": "source-olny"}), "did you mean 'source-only'"),
+        ((ADAPT, SOURCE), "no earlier row"),
+        ((SOURCE, {**ADAPT, "losses": ["trun"]}), "did you mean 'turn'"),
+        ((SOURCE, {**ADAPT, "weights": {"rehearsl": 2.0}}), "did you mean 'rehearsal'"),
+        ((SOURCE, {**ADAPT, "adaptation": {"learning_rates": {"trn": 1e-3}}}), "did you mean 'turn'"),
+        ((SOURCE, {**ADAPT, "adaptation": {"learning_rates": {"turn": 1e-3}}}), "alternating"),
+        (({"name": "a", "kind": "sorce"},), "rows[0].kind"),
+        (({"name": "a", "kind": "source", "augmentaton": "strong"},), "did you mean 'augmentation'"),
+        (({"kind": "source"},), "rows[0]"),
+    ],
+)
+def test_wrong_rows_are_refused_with_their_place(rows: tuple[dict[str, Any], ...], said: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        method(*rows)
+    assert said in str(caught.value) and "rows[" in str(caught.value)
+
+
+def test_a_missing_data_set_or_table_is_named() -> None:
+    data = content()["data"]
+    with pytest.raises(RecipeError, match=r"\[data.poses\]"):
+        method(SOURCE, data={role: data[role] for role in ("source", "target")}).stages()
+    with pytest.raises(RecipeError, match=r"\[encoder\]"):
+        method(SOURCE, encoder=None).space.encoder()
+    with pytest.raises(RecipeError, match=r"\[encoder.backbone\]"):
+        method(SOURCE, encoder={"use": "latent-encoder"}).space.encoder()
+    twice = [{"use": "flip", "name": "turn"}, {"use": "backward", "name": "turn"}]
+    with pytest.raises(RecipeError, match="two relations have the same name"):
+        method(SOURCE, relations=twice).stages()
+
+
+def test_the_graph_of_stages() -> None:
+    stages = {stage.name: stage for stage in method(SOURCE, ADAPT).stages()}
+    networks = [name for name in stages if name.startswith("relation-")]
+    assert networks == [network_stage("turn")], "networks that no row's loss asks for are not trained"
+    assert [*stages][-1] == "analysis" and "motion_prior" not in stages
+    assert set(stages["analysis"].requires) >= {row_stage("source-only"), row_stage("adapted"), "latent"}
+    assert set(stages[row_stage("adapted")].requires) >= {row_stage("source-only"), *networks, "pose_prior"}
+    assert stages["pose_prior"].requires == ("data-poses",), "priors see no image"
+    known = set(stages)
+    assert all(set(stage.requires) <= known for stage in stages.values())
+    with_motion = method(SOURCE, ADAPT, motion_prior={"use": "motion-dct"}).stages()
+    assert "motion_prior" in {stage.name for stage in with_motion}
+
+
+def keys(*rows: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {stage.name: stage.key for stage in method(*rows, **more).stages()}
+
+
+def test_keys_change_with_what_a_stage_depends_on_and_with_nothing_else() -> None:
+    before, row = keys(SOURCE, ADAPT), row_stage("adapted")
+
+    def moved(after: dict[str, Any]) -> set[str]:
+        return {name for name in before if before[name] != after[name]}
+
+    assert moved(keys(SOURCE, ADAPT)) == set()
+    assert moved(keys(SOURCE, ADAPT, settings={"source": {"steps": 7}})) == {row_stage("source-only")}
+    assert moved(keys(SOURCE, ADAPT, settings={"adaptation": {"steps": 7}})) == {row}
+    assert moved(keys(SOURCE, {**ADAPT, "weights": {"turn": 2.0}})) == {row}
+    assert moved(keys(SOURCE, ADAPT, settings={"samples": 3})) == {"analysis"}
+    assert moved(keys(SOURCE, ADAPT, settings={"rehearsal": {"rotation": 9.0}})) == {row}
+    assert moved(keys(SOURCE, ADAPT, settings={"strong": {"rotation": 9.0}})) == set()
+    other = [{"use": "relation", "name": "turn", "relation": "turn", "norm": "l2"}, {"use": "rehearsal"}]
+    assert moved(keys(SOURCE, ADAPT, losses=other)) == {row}
+
+
+def test_losses_are_called_what_they_are() -> None:
+    assert loss_name({"use": "info-nce"}) == "lcr"
+    assert loss_name({"use": "info-nce", "level": "motion"}) == "hcr"
+    assert loss_name({"use": "relation", "relation": "flip"}) == "relation:flip"
+    assert loss_name({"use": "rehearsal"}) == "rehearsal" and loss_name({"use": "x", "name": "mine"}) == "mine"
+
+
+def test_names_become_folders_without_collisions() -> None:
+    assert slug("source-only") == "source-only"
+    names = ["+ LCR", "LCR", "lcr", "flip @ rotate(50)", "flip @ rotate(-50)", "flip-rotate-50"]
+    assert len({slug(name) for name in names}) == len(names)
+    assert all(set(slug(name)) <= set("abcdefghijklmnopqrstuvwxyz0123456789-") for name in names)
+
+
+def test_the_methods_keys_explain_themselves() -> None:
+    from sa3dhp_self_adaptation import config
+
+    for owner in (config.Settings, config.Row, config.Adaptation, config.SourceTraining, config.Viewpoints):
+        assert [field.name for field in attrs.fields(owner) if not field.metadata.get("help")] == []
