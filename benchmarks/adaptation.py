@@ -35,7 +35,7 @@ SPLITS = ("target-test", "target-validation", "target-test:families-in-prior", "
 def main(
     recipe: str,
     seeds: Annotated[list[int], typer.Option("--seed", help="repeat for several seeds")] = [0, 1, 2],  # noqa: B006
-    changes: Annotated[list[str], typer.Option("--set", help="as in `sa3dhp run`")] = [],  # noqa: B006
+    changes: Annotated[list[str], typer.Option("--set", help="as in `sa3dhp run`; {seed} is replaced")] = [],  # noqa: B006
     out: Annotated[Path, typer.Option(help="folder of the runs")] = Path("runs/bench"),
     stages: Annotated[Path | None, typer.Option(help="folder of stages shared between runs")] = None,
     label: Annotated[str, typer.Option(help="name of the tables; the recipe's id if empty")] = "",
@@ -46,7 +46,7 @@ def main(
     name = label or Path(recipe).stem
     records: list[dict[str, Any]] = []
     for seed in seeds:
-        resolved = load_recipe(recipe, (*changes, f"seed={seed}"))
+        resolved = load_recipe(recipe, (*(change.replace("{seed}", str(seed)) for change in changes), f"seed={seed}"))
         content = run(resolved, host, out / f"{name}-{seed}", store=stages or out / "stages")
         records += content["records"]
     text = "\n".join(f"## {split}\n\n{markdown_table(records, split)}\n" for split in _measured(records))
