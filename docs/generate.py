@@ -278,11 +278,11 @@ def filled(text: str, kind: str, name: str, content: str) -> str:
     return pattern.sub(lambda match: f"{match[1]}{content.strip()}\n{match[2]}", text)
 
 
-def main(arguments: list[str]) -> None:
-    """Write the pages, or one table or output of the README."""
+def main(arguments: list[str], page: Path = ROOT / "README.md") -> None:
+    """Write the generated parts of all pages, or one table or output of `page`."""
     if not arguments:
-        for page in pages():
-            page.write_text(regenerated(page.read_text(encoding="utf-8")), encoding="utf-8")
+        for path in pages():
+            path.write_text(regenerated(path.read_text(encoding="utf-8")), encoding="utf-8")
         return
     option, name, *files = arguments
     if option == "--table":
@@ -294,7 +294,6 @@ def main(arguments: list[str]) -> None:
         content = "```\n" + "".join(Path(file).read_text(encoding="utf-8") for file in files).strip() + "\n```"
     else:
         sys.exit(f"unknown option {option!r}; one of --table, --output")
-    page = ROOT / "README.md"
     page.write_text(filled(page.read_text(encoding="utf-8"), option[2:], name, content), encoding="utf-8")
 
 

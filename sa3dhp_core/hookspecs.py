@@ -72,7 +72,7 @@ def sa3dhp_alignment_losses() -> Sequence[Component]:
 
 @hookspec
 def sa3dhp_relation_scores() -> Sequence[Component]:
-    """Scores of relations; `sa3dhp relations rank` and selection by score use them."""
+    """Scores of relations; methods and benchmarks build them by id, to rank relations or to select some."""
     raise NotImplementedError
 
 

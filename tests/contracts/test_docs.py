@@ -27,6 +27,7 @@ from sa3dhp_core.errors import RecipeError, Sa3dhpError
 from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.alignment import Encoded, LossInput, LossParts
 from sa3dhp_core.recipe import COMPONENT_LISTS, COMPONENTS, KEYS, Recipe, check, data_noun, load_recipe, recipe_from
+from sa3dhp_core.results import Record, write_results
 from sa3dhp_core.types import WHOLE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,6 +97,24 @@ def command_problem(words: list[str], tree: Any) -> str | None:
         if missing := unknown_relations(recipe):
             return f"{' '.join(words)}: a loss names {missing}, which is no relation of the recipe"
     return None
+
+
+def mentions(text: str) -> list[list[str]]:
+    """Words of the calls and commands named inside a line, in single backquotes."""
+    spans = re.findall(r"(?<!`)`(sa3dhp [a-z][^`]*)`(?!`)", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    return [shlex.split(span) for span in spans]
+
+
+def mention_problem(words: list[str], tree: Any) -> str | None:
+    """Why there is no such command or option; a mention need not be a whole call."""
+    command, rest = tree, words[1:]
+    while hasattr(command, "commands") and rest and not rest[0].startswith("-") and rest[0] != "COMMAND":
+        if rest[0] not in command.commands:
+            return f"no command {' '.join(words)!r}"
+        command, rest = command.commands[rest[0]], rest[1:]
+    known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+    unknown = [word for word in rest if word.startswith("--") and word.partition("=")[0] not in known]
+    return f"{' '.join(words)!r} has an unknown option {unknown[0]}" if unknown else None
 
 
 def unknown_relations(recipe: Recipe) -> list[str]:
@@ -193,6 +212,7 @@ def test_commands_exist_with_their_options(document: Path) -> None:
             problems.append(f"make has no target {words[1]!r}")
         elif words[0] == "python" and words[1].endswith(".py") and not (ROOT / words[1]).is_file():
             problems.append(f"no script {words[1]!r}")
+    problems += [mention_problem(words, tree) for words in mentions(document.read_text(encoding="utf-8"))]
     assert [problem for problem in problems if problem is not None] == []
 
 
@@ -253,10 +273,34 @@ def test_the_checks_reject_what_they_should(tmp_path: Path) -> None:
     ]
     stale = "<!-- generated: engine -->\nold\n<!-- /generated -->"
     assert "old" not in DOCS.regenerated(stale) and "checkpoint_every" in DOCS.regenerated(stale)
+    assert mentions("see `sa3dhp report runs/a` and ``sa3dhp x``") == [["sa3dhp", "report", "runs/a"]]
+    assert mention_problem(["sa3dhp", "run"], tree) is None
+    assert mention_problem(["sa3dhp", "relations", "rank"], tree)
+    assert mention_problem(["sa3dhp", "run", "--quick"], tree)
     table = "<!-- table:a -->\n1\n<!-- /table -->"
     assert DOCS.filled(table, "table", "a", "2") == table.replace("1", "2")
     with pytest.raises(ValueError, match="no part"):
         DOCS.filled(table, "table", "b", "2")
+
+
+def test_the_readme_can_be_filled_from_runs(tmp_path: Path) -> None:
+    page, printed = tmp_path / "page.md", tmp_path / "printed.txt"
+    page.write_text("<!-- table:a -->\n<!-- /table -->\n<!-- output:b -->\nold\n<!-- /output -->\n", encoding="utf-8")
+    printed.write_text("5 passed\n", encoding="utf-8")
+    for seed, value in ((0, 80.0), (1, 84.0)):
+        record = Record("adapted", "mpjpe-root", "target-test", value, "mm", seed, "d")
+        write_results(tmp_path / str(seed), "toy", "d", seed, [record])
+    DOCS.main(["--table", "a", str(tmp_path / "0"), str(tmp_path / "1")], page)
+    DOCS.main(["--output", "b", str(printed)], page)
+    text = page.read_text(encoding="utf-8")
+    assert "| adapted | 82.0 ± 2.8 |" in text and "seeds 0, 1" in text
+    assert "```\n5 passed\n```\n<!-- /output -->" in text and "old" not in text
+
+
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs" / "pictures").glob("*")), ids=lambda path: path.name)
+def test_pictures_are_small_and_shown(picture: Path) -> None:
+    assert picture.suffix == ".png" and picture.stat().st_size < 200_000
+    assert any(f"pictures/{picture.name})" in document.read_text(encoding="utf-8") for document in DOCUMENTS)
 
 
 @pytest.fixture
