@@ -19,9 +19,20 @@ def fit(tensor: Tensor, core: int, lead: int) -> Tensor:
 
 
 def fit_all(*operands: tuple[Tensor, int]) -> list[Tensor]:
-    """Each ``(tensor, number of core axes)`` with its leading axes aligned at the first one."""
+    """Each ``(tensor, number of core axes)`` with its leading axes aligned at the first one.
+
+    Raises:
+        DataError: on some axis two operands have different sizes, neither of which is 1.
+    """
     lead = max(tensor.dim() - core for tensor, core in operands)
-    return [fit(tensor, core, lead) for tensor, core in operands]
+    fitted = [fit(tensor, core, lead) for tensor, core in operands]
+    leading = [tuple(tensor.shape[:lead]) for tensor in fitted]
+    if any(len({size for size in sizes if size != 1}) > 1 for sizes in zip(*leading, strict=True)):
+        found = " and ".join(str(tuple(tensor.shape[: tensor.dim() - core])) for tensor, core in operands)
+        raise DataError(
+            "leading axes do not fit one another", found=found, expected="equal sizes from the first axis on"
+        )
+    return fitted
 
 
 def need(tensor: Tensor, name: str, *core: int | None) -> None:

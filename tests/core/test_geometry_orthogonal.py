@@ -156,6 +156,7 @@ def test_gradients_reach_image_and_matrix() -> None:
     [
         (lambda: act_on_poses(torch.eye(2), torch.zeros(17, 3), HOUSE), "(2, 2)"),
         (lambda: act_on_poses(torch.eye(3), torch.zeros(16, 3), HOUSE), "(..., 17, 3)"),
+        (lambda: act_on_poses(torch.eye(3).expand(4, 3, 3), torch.zeros(3, 5, 17, 3), HOUSE), "(4,) and (3, 5)"),
         (lambda: act_on_keypoints(torch.eye(3), torch.zeros(17, 3), CAMERA, HOUSE), "(..., 17, 2)"),
         (lambda: act_on_images(rotation_x(0.1), torch.zeros(3, 8, 8)), "intrinsics"),
         (lambda: act_on_images(torch.eye(3), torch.zeros(8, 8)), "(8, 8)"),

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sa3dhp_core.cards import skeleton
-from sa3dhp_core.errors import RecipeError
+from sa3dhp_core.errors import DataError, RecipeError
 from sa3dhp_core.geometry import act_on_keypoints, bone_lengths, project
 from sa3dhp_core.protocols.relation import Relation
 from sa3dhp_core.types import Spatial
@@ -128,7 +128,7 @@ def test_one_element_a_clip_moves_every_frame() -> None:
         [relation.on_poses(p, Spatial(m, c)) for p, m, c in zip(poses, spatial.matrix, spatial.condition, strict=True)]
     )
     torch.testing.assert_close(relation.on_poses(poses, spatial), each)
-    with pytest.raises(RuntimeError, match="size of tensor"):
+    with pytest.raises(DataError, match="leading axes"):
         relation.on_poses(poses, relation.draw((4,), generator(0)))
 
 
