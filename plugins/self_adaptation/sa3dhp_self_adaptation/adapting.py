@@ -56,7 +56,7 @@ class AdaptationTask:
         groups = [self._losses] if config.schedule == "joint" else [(loss,) for loss in self._losses]
         self._groups = [(group, ViewPlan([(g.views, g.window) for g in group], relations, kinds)) for group in groups]
         if any(orbit.by == "teacher" for _, plan in self._groups for orbit in plan.orbits):
-            self.modules["teacher"] = copy.deepcopy(encoder).requires_grad_(False)
+            self.modules["teacher"] = copy.deepcopy(encoder).eval().requires_grad_(False)
         freeze_all_but(encoder, config.train_only)
         encoder.eval()
 

@@ -1,0 +1,212 @@
+"""Adaptation as training: schedules, gradients, frozen blocks, teachers, re-estimated statistics."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sa3dhp_core.cards import skeleton
+from sa3dhp_core.engine import Engine
+from sa3dhp_core.engine_config import EngineConfig
+from sa3dhp_core.errors import RecipeError
+from sa3dhp_core.host import Host
+from sa3dhp_core.protocols.alignment import LossParts
+from sa3dhp_core.sinks import SinkBoard
+from sa3dhp_core.store import ArrayClips, write_frames
+from sa3dhp_core.types import WHOLE, ClipBatch, Shard
+from sa3dhp_self_adaptation.adapting import AdaptationTask, freeze_all_but
+from sa3dhp_self_adaptation.config import Adaptation
+from sa3dhp_self_adaptation.supervised import cosine, restandardise
+
+HOST = Host.load()
+SIZE, LATENT, FRAMES = 16, 5, 6
+TABLES = {
+    "frames": {"use": "info-nce", "name": "frames", "widths": [6, 4], "weight": 0.7},
+    "flip": {"use": "relation", "name": "flip", "relation": "flip", "answer": "identity", "anchor": "student"},
+    "guided": {"use": "relation", "name": "guided", "relation": "turn", "answer": "identity", "anchor": "teacher"},
+}
+RELATIONS = {
+    name: HOST.build("relation", {"use": "geometric", "expression": text, "name": name}, "r", skeleton=skeleton())
+    for name, text in {"flip": "flip", "turn": "flip? @ rotate(-60..60)"}.items()
+}
+
+
+class Exact:
+    """Clips in double precision."""
+
+    def __init__(self, clips: ArrayClips) -> None:
+        self._clips, self.fps, self.licence = clips, clips.fps, clips.licence
+
+    def draw(self, count: int, frames: int, generator: torch.Generator, shard: Shard = WHOLE) -> ClipBatch:
+        found = self._clips.draw(count, frames, generator, shard)
+        return ClipBatch(found.images.double(), found.intrinsics.double(), found.clips)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> ArrayClips:
+    folder = tmp_path_factory.mktemp("clips")
+    images = torch.randint(0, 256, (24, 3, SIZE, SIZE), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    camera = torch.tensor([[20.0, 0, SIZE / 2], [0, 20.0, SIZE / 2], [0, 0, 1]]).expand(24, 3, 3)
+    write_frames(
+        folder, "train", images=images, starts=torch.tensor([0, 10, 24]), intrinsics=camera, fps=30, licence=""
+    )
+    return ArrayClips(folder, "train")
+
+
+def encoder(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    backbone = HOST.build("backbone", {"use": "small-cnn", "widths": [8, 8, 16]}, "encoder.backbone")
+    table = {"use": "latent-encoder", "backbone": {"use": "small-cnn"}, "feature": 12, "grid": 2}
+    return HOST.build("image_encoder", table, "encoder", backbone=backbone, latent=LATENT, bound=torch.tanh)
+
+
+def losses(*names: str) -> list[Any]:
+    parts = LossParts(
+        skeleton=skeleton(),
+        pose_prior=None,
+        motion_prior=None,
+        relations=RELATIONS,
+        networks={},
+        scale=torch.ones(LATENT, dtype=torch.float64),
+        motion_scale=torch.ones(1, dtype=torch.float64),
+        frames=FRAMES,
+        latent=LATENT,
+        motion_latent=0,
+        feature=12,
+    )
+    made = []
+    for name in names:
+        torch.manual_seed(1)
+        made.append(HOST.build("alignment_loss", TABLES[name], "losses", parts=parts))
+    return made
+
+
+def task(clips: Any, names: Sequence[str], start: nn.Module | None = None, **keys: Any) -> AdaptationTask:
+    config = Adaptation(**{"steps": 4, "clips": 2, "prior": 2, "warm_up": 0, "floor": 1.0, "ema": 0.0, **keys})
+    prior = lambda count, generator, shard: torch.randn(count, 17, 3, generator=generator)  # noqa: E731
+    return AdaptationTask(
+        start or encoder(), losses(*names), RELATIONS, clips, prior, None, config, lambda values: values
+    )
+
+
+def train(problem: AdaptationTask, folder: Path) -> dict[str, Tensor]:
+    folder.mkdir(exist_ok=True)
+    Engine(EngineConfig(device="cpu"), 3, SinkBoard(())).train(problem, "adapt", folder)
+    return {key: value.clone() for key, value in problem.modules["encoder"].state_dict().items()}
+
+
+def gradients(problem: AdaptationTask, step: int = 0) -> dict[str, Tensor]:
+    for module in problem.modules.values():
+        module.double()
+    (update,) = list(problem.updates(step, torch.Generator().manual_seed(8), WHOLE))
+    update.loss.backward()
+    return {n: p.grad.clone() for n, p in problem.modules["encoder"].named_parameters() if p.grad is not None}
+
+
+def test_the_joint_gradient_is_the_sum_of_the_losses_own(clips: ArrayClips) -> None:
+    names = ("frames", "flip", "guided")
+    joint = gradients(task(Exact(clips), names))
+    alone = [gradients(task(Exact(clips), (name,))) for name in names]
+    assert set(joint) == set().union(*alone)
+    for name, gradient in joint.items():
+        total = sum(one.get(name, torch.zeros_like(gradient)) for one in alone)
+        assert isinstance(total, Tensor)
+        torch.testing.assert_close(gradient, total, rtol=1e-9, atol=1e-11)
+    assert all(any(bool(g.abs().sum() > 0) for g in one.values()) for one in alone)
+
+
+def test_the_published_schedule_is_one_adam_a_loss_in_their_order(clips: ArrayClips) -> None:
+    names = ("flip", "frames", "guided")
+    problem = task(clips, names, schedule="alternating", learning_rate=1e-3, learning_rates={"frames": 5e-3})
+    optimizers = problem.optimizers()
+    assert [*optimizers] == [*names]
+    assert {type(optimizer) for optimizer, _ in optimizers.values()} == {torch.optim.Adam}
+    assert [optimizer.param_groups[0]["lr"] for optimizer, _ in optimizers.values()] == [1e-3, 5e-3, 1e-3]
+    shared = {id(p) for p in problem.modules["encoder"].parameters()}
+    for name, (optimizer, _) in optimizers.items():
+        own = {id(p) for p in optimizer.param_groups[0]["params"]} - shared
+        heads = next(loss for loss in problem.modules["losses"] if loss.name == name).parameters()
+        assert own == {id(p) for p in heads}
+    seen = []
+    for step in range(5):
+        for update in problem.updates(step, torch.Generator().manual_seed(step), WHOLE):
+            seen.append(update.optimizer)
+            assert [*update.logs] == [update.optimizer]
+    assert seen == ["flip", "frames", "guided", "flip", "frames"]
+    joint = task(clips, names)
+    assert [*joint.optimizers()] == ["total"]
+    (update,) = joint.updates(0, torch.Generator(), WHOLE)
+    assert sorted(update.logs) == sorted(names)
+
+
+@pytest.mark.parametrize("schedule", ["joint", "alternating"])
+def test_only_the_named_blocks_learn(clips: ArrayClips, tmp_path: Path, schedule: str) -> None:
+    start = encoder()
+    before = {key: value.clone() for key, value in start.state_dict().items()}
+    problem = task(clips, ("flip", "frames"), start, schedule=schedule, train_only=("res3",))
+    heads = copy.deepcopy(problem.modules["losses"].state_dict())
+    after = train(problem, tmp_path)
+    moved = {key for key in before if not torch.equal(before[key], after[key])}
+    assert moved and all(key.startswith("backbone.layers.res3.") for key in moved)
+    assert not any("running" in key for key in moved), "normalisation keeps its statistics"
+    now = problem.modules["losses"].state_dict()
+    assert any(not torch.equal(heads[key], now[key]) for key in heads), "the losses' own heads always learn"
+
+
+def test_an_unknown_block_is_refused() -> None:
+    with pytest.raises(RecipeError, match="did you mean 'res3'"):
+        freeze_all_but(encoder(), ("rse3",))
+    free = encoder()
+    freeze_all_but(free, ())
+    assert all(p.requires_grad for p in free.parameters())
+
+
+def test_the_teacher_is_the_students_moving_average(clips: ArrayClips, tmp_path: Path) -> None:
+    assert "teacher" not in task(clips, ("flip",)).modules
+    problem = task(clips, ("guided",), steps=1, teacher=0.75, learning_rate=1e-2)
+    before = {key: value.clone() for key, value in problem.modules["teacher"].state_dict().items()}
+    after = train(problem, tmp_path)
+    expected = {key: before[key].lerp(after[key], 0.25) for key in before if before[key].is_floating_point()}
+    for key, value in expected.items():
+        torch.testing.assert_close(problem.modules["teacher"].state_dict()[key], value)
+    assert not any(p.requires_grad for p in problem.modules["teacher"].parameters())
+    assert any(not torch.equal(before[key], value) for key, value in expected.items())
+
+
+def test_the_same_step_gives_the_same_loss_whatever_came_before(clips: ArrayClips) -> None:
+    values = []
+    for noise in (0, 1):
+        problem = task(clips, ("flip", "frames", "guided"))
+        torch.manual_seed(noise)
+        (update,) = problem.updates(2, torch.Generator().manual_seed(5), WHOLE)
+        values.append(float(update.loss.detach()))
+    assert values[0] == values[1]
+
+
+def test_statistics_are_re_estimated_from_the_batches_alone() -> None:
+    images = [torch.rand(6, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(k)) for k in range(3)]
+    norm = nn.BatchNorm2d(3)
+    model = nn.Sequential(norm)
+    model(100 * images[0])  # statistics of something else
+    restandardise(model, iter(images), 2, torch.device("cpu"))
+    used = torch.stack([batch.mean(dim=(0, 2, 3)) for batch in images[:2]]).mean(dim=0)
+    spread = torch.stack([batch.transpose(0, 1).flatten(1).var(dim=1) for batch in images[:2]]).mean(dim=0)
+    torch.testing.assert_close(norm.running_mean, used)
+    torch.testing.assert_close(norm.running_var, spread)
+    assert not model.training and norm.momentum == 0.1
+    without = nn.Sequential(nn.GroupNorm(1, 3))
+    restandardise(without, iter(images), 2, torch.device("cpu"))
+
+
+def test_learning_rates_rise_and_fall() -> None:
+    factors = [cosine(step, 100, 10, 0.1) for step in range(101)]
+    assert factors[0] == pytest.approx(1 / 11) and factors[100] == pytest.approx(0.1)
+    assert all(a < b for a, b in zip(factors[:9], factors[1:10], strict=True))
+    assert all(a > b for a, b in zip(factors[11:99], factors[12:100], strict=True))
+    assert {cosine(step, 100, 0, 1.0) for step in range(100)} == {1.0}, "the published rate is constant"
