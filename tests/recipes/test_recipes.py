@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import torch
 
 from sa3dhp_core import runner
 from sa3dhp_core.atomic import read_json, read_tensors
-from sa3dhp_core.cards import card_ids
+from sa3dhp_core.cards import card_ids, registry_folder
 from sa3dhp_core.errors import DataError, RecipeError
 from sa3dhp_core.host import Host
 from sa3dhp_core.recipe import check, load_recipe
@@ -129,6 +131,26 @@ def test_mocap_runs_on_real_motion(host: Host, store: Path, tmp_path: Path) -> N
     assert "oracle" in rows_scored(results, "target-test")
     families = host.build("pose_data", load_recipe("sa3dhp-mocap", paths).data["poses"], "data.poses")
     assert "walk" in families.sequences(stages(tmp_path)["data-poses"], "train").families()
+
+
+def documented_swap(page: str) -> list[str]:
+    """The overrides of the command in a page's ``sh`` block."""
+    text = (registry_folder().parent / "docs" / page).read_text(encoding="utf-8")
+    (command,) = re.findall(r"```sh\n(sa3dhp run quickstart .*?)```", text, re.DOTALL)
+    words = shlex.split(command.replace("\\\n", " "))
+    return [words[place + 1] for place, word in enumerate(words) if word == "--set"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["backbones.md", "alignment.md"])
+def test_the_documented_swap_takes_two_lines(page: str, host: Host, store: Path, tmp_path: Path) -> None:
+    overrides = documented_swap(page)
+    assert len(overrides) == 2
+    small = shrunk("quickstart", host, overrides)
+    assert small.relations != load_recipe("quickstart").relations or small.encoder["backbone"]["name"] == "convnext"
+    results = runner.run(small, host, tmp_path, store=store)
+    assert "adapted" in rows_scored(results, "target-test")
+    assert weights_of(place(tmp_path, "adapted"))
 
 
 @pytest.mark.slow
