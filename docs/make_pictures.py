@@ -3,7 +3,7 @@
     python docs/make_pictures.py
 
 It uses what any plugin may use: components by id through the host, geometry, and the world's contact sheets. Nothing is
-downloaded; a minute on one core. The same call makes the same pictures.
+downloaded; it takes seconds, and the same call makes the same pictures.
 """
 
 from __future__ import annotations

@@ -316,6 +316,7 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         (package / "__init__.py").touch()
         for block in blocks(text, "python"):
             if found := re.match(r"# my_package/(\w+\.py)\n", block):
+                assert max(map(len, block.splitlines())) <= 120, found[1]
                 (package / found[1]).write_text(block, encoding="utf-8")
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text("[sa3dhp]\nmy-package = my_package.plugin\n")
