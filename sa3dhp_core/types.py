@@ -12,6 +12,8 @@ from typing import NamedTuple
 import attrs
 from torch import Tensor
 
+from sa3dhp_core.errors import RecipeError
+
 
 @attrs.frozen(slots=False)
 class Skeleton:
@@ -75,6 +77,21 @@ class Shard(NamedTuple):
 
     rank: int = 0
     world: int = 1
+
+    def check(self, count: int, key: str) -> None:
+        """Refuse a global batch that cannot be shared out evenly: means over ranks would not be means over items.
+
+        Raises:
+            RecipeError: naming the recipe's key.
+        """
+        if count % self.world:
+            raise RecipeError(
+                "the batch does not divide among the processes",
+                where=key,
+                found=f"{count} among {self.world}",
+                expected=f"a multiple of {self.world}",
+                hint=f"{key}={-(-count // self.world) * self.world}",
+            )
 
 
 WHOLE = Shard()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Annotated, NoReturn
@@ -20,6 +21,9 @@ from sa3dhp_core.host import Host
 
 DISK_FULL = 4
 """Exit code where the disk is full."""
+
+PATIENCE_S = 10.0
+"""How long a further rank that failed waits for the first one to say why."""
 
 
 def make_app(host: Host) -> typer.Typer:
@@ -44,6 +48,7 @@ def make_app(host: Host) -> typer.Typer:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Console script; always ends the process with the exit code."""
     call: Session | None = None
+    parent = os.getppid()
     try:
         call = Session(Host.load(), debug="--debug" in (sys.argv[1:] if arguments is None else arguments))
         command = typer.main.get_command(make_app(call.host))
@@ -52,8 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except Exception as error:
-        sys.exit(_explain(error, debug=call is not None and call.debug))
+        sys.exit(_explain(error, debug=call is not None and call.debug, silent=_first_rank_spoke(parent)))
 
 
 def _options(
@@ -84,11 +91,25 @@ def _mount(app: typer.Typer, component: Component) -> None:
     )(call)
 
 
-def _explain(error: Exception, debug: bool) -> int:
-    """Say on stderr what went wrong; returns the exit code."""
-    if debug:
+def _first_rank_spoke(parent: int) -> bool:
+    """Whether the process that started this one as a further rank has ended by itself, given some seconds.
+
+    What goes wrong on one rank mostly does on all. The first one says it; if a further one ended before, the launcher
+    would kill the first while it speaks.
+    """
+    if console.is_first_rank():
+        return False
+    limit = time.monotonic() + PATIENCE_S
+    while os.getppid() == parent and time.monotonic() < limit:
+        time.sleep(0.05)
+    return os.getppid() != parent
+
+
+def _explain(error: Exception, debug: bool, silent: bool) -> int:
+    """Say on stderr what went wrong, unless another rank has; returns the exit code."""
+    if debug and not silent:
         traceback.print_exception(error)
-    say: Callable[[str], None] = console.err().print
+    say: Callable[[str], None] = (lambda text: None) if silent else console.err().print
     if isinstance(error, Sa3dhpError):
         say(error.render())
         return error.exit_code

@@ -5,8 +5,10 @@ Step k of a stage depends on (seed, stage, k) and on the weights alone, so a res
 
 from __future__ import annotations
 
+import logging
 import math
 import time
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -65,6 +67,7 @@ class Engine:
             precision=config.precision,
         )
         if config.devices * config.nodes > 1:
+            logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # every rank would announce itself
             self.fabric.launch()
 
     @property
@@ -81,7 +84,9 @@ class Engine:
         """Concatenate ``(b, ...)`` of all ranks to the global batch in its original order, with gradient."""
         if self.shard.world == 1:
             return values
-        stacked: Tensor = self.fabric.all_gather(values, sync_grads=values.requires_grad)  # type: ignore[assignment]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*all_gather is deprecated")  # Fabric's business
+            stacked: Tensor = self.fabric.all_gather(values, sync_grads=values.requires_grad)  # type: ignore[assignment]
         return stacked.transpose(0, 1).flatten(0, 1)
 
     def train(self, task: Task, stage: str, folder: Path) -> None:

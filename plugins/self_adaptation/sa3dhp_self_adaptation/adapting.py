@@ -85,6 +85,7 @@ class AdaptationTask:
         seed = generator.initial_seed()
         prior = self._prior_draw(self._config.prior, generator_for(seed, "prior"), WHOLE).to(device)
         count = self._config.clips
+        shard.check(count, "settings.adaptation.clips")
         drawn: tuple[Drawn, ...] = ()
         if plan.orbits:
             clips = self._clips.draw(count, plan.window, generator_for(seed, "clips"), shard)
@@ -93,6 +94,7 @@ class AdaptationTask:
         source_images = source_poses = None
         if any(loss.needs_source for loss in group):
             assert self._source_draw is not None
+            shard.check(self._config.source, "settings.adaptation.source")
             found = self._source_draw(self._config.source, generator_for(seed, "source"), shard)
             source_images, source_poses = found[0].to(device), self._gather(found[1].to(device))
         encoded, source = self._encode(drawn, source_images)
@@ -112,6 +114,8 @@ class AdaptationTask:
             value = loss(given)
             logs[loss.name] = value.detach()
             total = total + loss.weight * value
+        if shard.world > 1:
+            total = total + 0.0 * _sum([e for e, _ in encoded.values()] + ([source] if source is not None else []))
         yield Update(self._name(group), total, logs)
         self._follow()
 
@@ -155,6 +159,11 @@ class AdaptationTask:
                 value.lerp_(student[key].to(value), 1.0 - self._config.teacher)
             else:
                 value.copy_(student[key])
+
+
+def _sum(encodings: Sequence[Encoding]) -> Tensor:
+    """Of all outputs: each must take part, or the ranks would wait for gradients that never come."""
+    return torch.stack([e.z.sum() + e.feature.sum() for e in encodings]).sum()
 
 
 def freeze_all_but(encoder: nn.Module, names: Sequence[str]) -> None:

@@ -135,6 +135,8 @@ def measure_latent(method: SelfAdaptation, context: StageContext) -> None:
                 "network_error_mm": error,
             }
         )
+    if not context.engine.fabric.is_global_zero:
+        return
     write_tensors(context.folder / SCALES, scales)
     write_json(context.folder / "latent_distance.json", distances)
     write_records(context.folder, records)

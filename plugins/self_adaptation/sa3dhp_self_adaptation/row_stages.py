@@ -62,7 +62,8 @@ def run_row(method: SelfAdaptation, row: Row, context: StageContext) -> None:
     prior = method.space.load_pose_prior(context.of("pose_prior"), context.engine.device)
     if row.kind == "constant":
         pose = torch.cat([b.poses for b in _labelled(method, context, "source", "train").batches(1024)]).mean(dim=0)
-        write_tensors(context.folder / CONSTANT, {"pose": pose})
+        if context.engine.fabric.is_global_zero:
+            write_tensors(context.folder / CONSTANT, {"pose": pose})
         predict = constant_predictor(pose)
     else:
         encoder = _encoder(method, row, context)
@@ -108,7 +109,8 @@ def _encoder(method: SelfAdaptation, row: Row, context: StageContext) -> nn.Modu
     device = context.engine.device
     if row.kind == "statistics":
         _restandardise(method, encoder.to(device), context)
-        save_weights(context.folder, {"encoder": encoder})
+        if context.engine.fabric.is_global_zero:
+            save_weights(context.folder, {"encoder": encoder})
         return encoder
     task: Any
     if row.kind == "source":

@@ -67,6 +67,7 @@ class SupervisedTask:
 
     def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
         """One update a step."""
+        shard.check(self._batch, "settings.source.batch")
         images, poses = self._draw(self._batch, generator, shard)
         device = next(self.modules["encoder"].parameters()).device
         if self._spread is None:
