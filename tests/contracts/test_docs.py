@@ -234,7 +234,7 @@ def test_shown_output_is_what_the_command_prints(
 
 
 @each_document
-def test_recipe_fragments_are_valid(document: Path, example: Callable[[str], Host]) -> None:
+def test_recipe_fragments_are_valid(document: Path, example: Callable[..., Host]) -> None:
     text = document.read_text(encoding="utf-8")
     host = example(text) if "# my_package/" in text else HOST
     problems = [recipe_problem(block, host) for block in blocks(text, "toml")]
@@ -304,28 +304,39 @@ def test_pictures_are_small_and_shown(picture: Path) -> None:
 
 
 @pytest.fixture
-def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Host]]:
-    """``example(page)`` installs the package that a page shows; the host has it beside the shipped plugins."""
+def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Host]]:
+    """``example(page)`` installs the package that a page shows; the host has it beside the shipped plugins.
+
+    ``example(*pages)`` installs those of several pages, each under a name of its own.
+    """
     site = tmp_path / "site"
     monkeypatch.syspath_prepend(str(site))
 
-    def install(text: str) -> Host:
-        package, info = site / "my_package", site / "my_package-1.0.dist-info"
-        package.mkdir(parents=True)
-        info.mkdir()
-        (package / "__init__.py").touch()
-        for block in blocks(text, "python"):
-            if found := re.match(r"# my_package/(\w+\.py)\n", block):
-                assert max(map(len, block.splitlines())) <= 120, found[1]
-                (package / found[1]).write_text(block, encoding="utf-8")
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text("[sa3dhp]\nmy-package = my_package.plugin\n")
+    def install(*pages: str) -> Host:
+        names = ["my_package"] if len(pages) == 1 else [f"my_package_{number}" for number in range(len(pages))]
+        for name, text in zip(names, pages, strict=True):
+            install_package(site, name, text)
         importlib.invalidate_caches()
-        return Host.load(strict=True, only=("my-package", *DOCS.first_party()))
+        own = [name.replace("_", "-") for name in names]
+        return Host.load(strict=True, only=(*own, *DOCS.first_party()))
 
     yield install
-    for name in [name for name in sys.modules if name.partition(".")[0] == "my_package"]:
+    for name in [name for name in sys.modules if name.startswith("my_package")]:
         del sys.modules[name]
+
+
+def install_package(site: Path, name: str, text: str) -> None:
+    """Write the files that a page shows, as a distribution with an entry point."""
+    package, info, distribution = site / name, site / f"{name}-1.0.dist-info", name.replace("_", "-")
+    package.mkdir(parents=True)
+    info.mkdir()
+    (package / "__init__.py").touch()
+    for block in blocks(text, "python"):
+        if found := re.match(r"# my_package/(\w+\.py)\n", block):
+            assert max(map(len, block.splitlines())) <= 120, found[1]
+            (package / found[1]).write_text(block.replace("my_package", name), encoding="utf-8")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text(f"[sa3dhp]\n{distribution} = {name}.plugin\n", encoding="utf-8")
 
 
 @attrs.frozen
@@ -394,7 +405,7 @@ def try_alignment_loss(example: Example) -> None:
     shaken = (still + 0.1 * torch.randn(still.shape, generator=torch.Generator().manual_seed(1))).requires_grad_()
     value(shaken).backward()
     assert float(value(shaken.detach())) > 0.1 and shaken.grad is not None
-    assert (loss.weight, loss.window, loss.needs_source, loss.name) == (0.1, 6, False, "smooth")
+    assert (loss.weight, loss.window, loss.needs_source, loss.name) == (0.1, 6, False, "my-smooth")
 
 
 def try_backbone(example: Example) -> None:
@@ -501,7 +512,7 @@ TRIALS = {name.removeprefix("try_"): value for name, value in list(globals().ite
 
 
 @pytest.mark.parametrize("noun", NOUNS)
-def test_the_example_of_ones_own_works(noun: str, example: Callable[[str], Host], tmp_path: Path) -> None:
+def test_the_example_of_ones_own_works(noun: str, example: Callable[..., Host], tmp_path: Path) -> None:
     text = (ROOT / "docs" / "nouns" / f"{noun}.md").read_text(encoding="utf-8")
     host = example(text)
     (own,) = [offer.component for offer in host.components() if offer.distribution == "my-package"]
@@ -525,3 +536,43 @@ def test_every_trial_builds_the_example() -> None:
     assert set(TRIALS) == set(NOUNS)
     for noun, trial in TRIALS.items():
         assert "assert" in inspect.getsource(trial), noun
+
+
+OWN = """
+id = "own"
+method = "sa3dhp"
+data.source = { use = "world", role = "source", train_clips = 1, validation_clips = 1, test_clips = 1, size = 32 }
+data.target = { use = "world", look = "mild", train_clips = 1, validation_clips = 1, test_clips = 1, size = 32 }
+data.poses = { use = "my-turntable", frames = 60 }
+encoder = { use = "my-pooled", backbone = { use = "my-patches", size = 4 } }
+pose_prior.use = "my-plain"
+motion_prior.use = "my-whole"
+relation_network.use = "my-unmoved"
+relations = [{ use = "my-upside-down" }]
+losses = [{ use = "my-smooth", weight = 0.1 }, { use = "relation", name = "turned", relation = "upside-down" }]
+sinks = [{ use = "my-csv" }]
+settings.samples = 1
+settings.source = { steps = 2, batch = 8 }
+settings.adaptation = { steps = 2, clips = 1, prior = 8 }
+rows = [
+  { name = "source-only", kind = "source" },
+  { name = "adapted", kind = "adapt", start = "source-only", losses = ["my-smooth", "turned"] },
+]
+"""
+"""A recipe of the pages' own components, wherever one has a part in a run; two steps each."""
+
+
+@pytest.mark.slow
+def test_the_examples_together_make_a_run(example: Callable[..., Host], tmp_path: Path) -> None:
+    from sa3dhp_core.runner import run
+
+    nouns = [noun for noun in NOUNS if noun not in ("image_data", "relation_score", "lifter", "method", "command")]
+    host = example(*((ROOT / "docs" / "nouns" / f"{noun}.md").read_text(encoding="utf-8") for noun in nouns))
+    own = {offer.component.id for offer in host.components() if offer.distribution.startswith("my-package")}
+    assert [id for id in own if f'"{id}"' not in OWN] == []
+    results = run(recipe_from(tomllib.loads(OWN)), host, tmp_path / "run")
+    rows = {record["row"]: record["value"] for record in results["records"] if record["protocol"] == "mpjpe-root"}
+    assert {"pose prior", "motion prior", "relation upside-down", "source-only", "adapted"} == set(rows)
+    assert rows["pose prior"] == pytest.approx(0.0, abs=1e-3) and rows["relation upside-down"] > 500
+    lines = (tmp_path / "run" / "results.csv").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 1 + len(results["records"])
