@@ -392,7 +392,8 @@ def try_relation_network(example: Example) -> None:
 
 
 def try_alignment_loss(example: Example) -> None:
-    parts = LossParts(BONES, FlatPrior(), None, {}, {}, 1.0, 1.0, 6, FlatPrior.latent, 0, 8)
+    one = torch.ones(())
+    parts = LossParts(BONES, FlatPrior(), None, {}, {}, one, one, 6, FlatPrior.latent, 0, 8)
     loss = example.build(parts=parts)
     still = poses(2, 1).expand(2, 6, -1, -1).flatten(-2)
 

@@ -12,7 +12,7 @@ from sa3dhp_core.errors import PluginError
 
 
 def component(config: str = "os:stat_result", target: str = "os:getcwd") -> Component:
-    return Component("sink", "here", "a sink", config, target, ["b", "a"])  # type: ignore[arg-type]
+    return Component("sink", "here", "a sink", config, target, ["b", "a"])
 
 
 def test_config_and_target_are_imported_by_reference() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import pytest
 
@@ -11,9 +13,13 @@ from sa3dhp_core.engine_config import EngineConfig, EvaluationConfig
 
 @pytest.mark.parametrize("key", ["devices", "nodes", "threads", "checkpoint_every", "log_every"])
 def test_counts_are_positive(key: str) -> None:
-    assert getattr(EngineConfig(**{key: 1}), key) == 1
+    def config(count: int) -> EngineConfig:
+        values: dict[str, Any] = {key: count}
+        return EngineConfig(**values)
+
+    assert getattr(config(1), key) == 1
     with pytest.raises(ValueError, match=key):
-        EngineConfig(**{key: 0})
+        config(0)
 
 
 def test_something_is_measured_by_protocols_that_have_cards() -> None:

@@ -42,7 +42,7 @@ class Regression:
     clip_norm: float | None = 0.5
     ema: float | None = 0.9
     steps = STEPS
-    sharded = ("first",)
+    sharded: tuple[str, ...] = ("first",)
 
     def __init__(self, stop_at: int = -1, nan_at: int = -1) -> None:
         torch.manual_seed(1)
@@ -123,7 +123,7 @@ def test_the_modules_hold_the_averaged_weights_on_return(tmp_path: Path) -> None
     plain = Regression()
     plain.ema = None
     engine().train(plain, "stage", tmp_path / "plain")
-    assert not torch.equal(weights["second.weight"], plain.modules["second"].weight)
+    assert not torch.equal(weights["second.weight"], plain.modules["second"].get_parameter("weight"))
 
 
 def test_progress_comes_at_intervals_and_at_the_end(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_weights_that_are_not_finite_are_never_kept(tmp_path: Path) -> None:
             yield from super().updates(step, generator, shard)
             if step == 3:
                 with torch.no_grad():
-                    self.modules["second"].weight.fill_(torch.inf)
+                    self.modules["second"].get_parameter("weight").fill_(torch.inf)
 
     with pytest.raises(TrainingError, match="weight second.weight"):
         engine().train(Breaks(), "stage", tmp_path)
@@ -226,7 +226,7 @@ def test_averages_follow_and_counters_are_copied() -> None:
     average = MovingAverage({"layer": layer}, 0.5)
     with torch.no_grad():
         layer.weight.fill_(3.0)
-        layer.num_batches_tracked.fill_(9)
+        layer.get_buffer("num_batches_tracked").fill_(9)
     average.update({"layer": layer}, 1000)
     assert torch.allclose(average.average["layer.weight"], torch.full((2,), 2.0))
     assert int(average.average["layer.num_batches_tracked"]) == 9

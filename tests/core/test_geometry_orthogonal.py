@@ -97,10 +97,8 @@ def test_handedness_is_the_determinant(matrix: Tensor) -> None:
     assert handedness(matrix).item() == pytest.approx(torch.linalg.det(matrix).item(), abs=DOUBLE)
 
 
-@pytest.mark.parametrize("turn", [rotation_x, rotation_y, rotation_z])
-def test_rotations_turn_the_right_way(turn: Callable[[Tensor | float], Tensor]) -> None:
-    names = {rotation_x: (1, 2), rotation_y: (2, 0), rotation_z: (0, 1)}
-    first, second = names[turn]
+@pytest.mark.parametrize(("turn", "first", "second"), [(rotation_x, 1, 2), (rotation_y, 2, 0), (rotation_z, 0, 1)])
+def test_rotations_turn_the_right_way(turn: Callable[[Tensor | float], Tensor], first: int, second: int) -> None:
     moved = turn(torch.tensor([math.pi / 2], dtype=torch.float64)) @ torch.eye(3).double()[first]
     torch.testing.assert_close(moved[0], torch.eye(3).double()[second], atol=DOUBLE, rtol=0)
 

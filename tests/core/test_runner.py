@@ -6,6 +6,7 @@ import fcntl
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -107,7 +108,7 @@ def test_requirements_come_first_and_results_last(ran: list[str], tmp_path: Path
 
 def test_nothing_runs_twice_and_a_change_runs_what_depends_on_it(ran: list[str], tmp_path: Path) -> None:
     first = go(tmp_path / "run", recipe())
-    steps = [
+    steps: list[tuple[dict[str, Any], list[str]]] = [
         ({}, []),
         ({"loss": 2}, ["row"]),
         ({"prior": 2}, ["prior", "row"]),

@@ -68,7 +68,8 @@ EVERYTHING = [
 
 @pytest.mark.parametrize("method", EVENTS)
 def test_a_raising_sink_is_reported_once_and_dropped(method: str) -> None:
-    bad, good, complaints = Recording(method, "close"), Recording(), []
+    bad, good = Recording(method, "close"), Recording()
+    complaints: list[str] = []
     play(SinkBoard([("bad", bad), ("good", good)], complain=complaints.append))
     assert good.events == EVERYTHING
     assert len(complaints) == 1

@@ -105,6 +105,7 @@ def test_the_paper_adapts_res3_alone(host: Host, store: Path, tmp_path: Path) ->
 
 def test_the_paper_has_the_published_sizes(host: Host) -> None:
     recipe = load_recipe("sa3dhp-paper")
+    assert recipe.encoder is not None
     config = host.config("backbone", recipe.encoder["backbone"], "encoder.backbone")
     assert config.options["depths"] == [3, 4, 6, 3] and config.stage == "stage3"
     adapt, source = recipe.settings["adaptation"], recipe.settings["source"]
@@ -147,7 +148,8 @@ def test_the_documented_swap_takes_two_lines(page: str, host: Host, store: Path,
     overrides = documented_swap(page)
     assert len(overrides) == 2
     small = shrunk("quickstart", host, overrides)
-    assert small.relations != load_recipe("quickstart").relations or small.encoder["backbone"]["name"] == "convnext"
+    encoder = small.encoder or {}
+    assert small.relations != load_recipe("quickstart").relations or encoder["backbone"]["name"] == "convnext"
     results = runner.run(small, host, tmp_path, store=store)
     assert "adapted" in rows_scored(results, "target-test")
     assert weights_of(place(tmp_path, "adapted"))
