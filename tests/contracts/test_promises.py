@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,37 @@ def test_every_requirement_is_pinned_within_its_range() -> None:
             if not name.startswith("sa3dhp") and not requirement.specifier.contains(pinned.get(name, Version("0"))):
                 problems.append(f"{home.name}: {requirement} against pin {pinned.get(name)}")
     assert problems == []
+
+
+def required(text: str) -> set[str]:
+    """Distributions that a requirement brings into this environment, its own among them."""
+    brought: set[str] = set()
+    waiting = [(Requirement(text), "")]
+    while waiting:
+        requirement, extra = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": extra}):
+            continue
+        if name.startswith("sa3dhp") or (name in brought and not requirement.extras):
+            continue
+        brought.add(name)
+        own = map(Requirement, metadata.requires(name) or ())
+        waiting += [(needed, wanted) for needed in own for wanted in ("", *requirement.extras)]
+    return brought
+
+
+def test_constraints_pin_all_that_an_installation_brings() -> None:
+    pinned, free = pins(), set()
+    for home in [ROOT, *HOMES]:
+        project = settings_of(home)["project"]
+        extras = [text for texts in project.get("optional-dependencies", {}).values() for text in texts]
+        for text in [*project["dependencies"], *extras, *settings_of(home)["build-system"]["requires"]]:
+            try:
+                free |= required(text) - set(pinned)
+            except metadata.PackageNotFoundError as missing:
+                pytest.skip(f"not everything is installed here: {missing}")
+    # builds of torch differ in what they bring, and each names it exactly; some bring setuptools
+    assert {name for name in free if not name.startswith(("nvidia-", "cuda-", "triton", "setuptools"))} == set()
 
 
 def test_every_card_parses() -> None:
