@@ -31,7 +31,7 @@ class SelfAdaptation:
         host: finds components.
 
     Raises:
-        RecipeError: a row names an unknown row or loss, or two rows have the same name.
+        RecipeError: a row names an unknown row or loss, a loss an unknown relation, or two rows have the same name.
     """
 
     def __init__(self, config: Settings, *, recipe: Recipe, host: Host) -> None:
@@ -41,6 +41,7 @@ class SelfAdaptation:
         )
         self.space = LatentSpace(recipe, host, skeleton_card(), config.frames)
         self._check_rows()
+        self._check_relations()
 
     @cached_property
     def data(self) -> dict[str, Any]:
@@ -154,6 +155,17 @@ class SelfAdaptation:
                     where=f"{where}: learning_rates",
                     found="schedule = 'joint'",
                     expected="schedule = 'alternating', or weights",
+                )
+
+    def _check_relations(self) -> None:
+        known = self.space.relations
+        for number, table in enumerate(self.recipe.losses):
+            if table.get("relation") and table["relation"] not in known:
+                raise RecipeError(
+                    "no relation of the recipe has this name",
+                    where=f"{self.recipe.source}: losses[{number}].relation",
+                    found=table["relation"],
+                    hint=nearest(table["relation"], known),
                 )
 
     def _preparation(self, role: str) -> Any:

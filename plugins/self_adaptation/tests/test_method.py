@@ -133,3 +133,9 @@ def test_the_methods_keys_explain_themselves() -> None:
 
     for owner in (config.Settings, config.Row, config.Adaptation, config.SourceTraining, config.Viewpoints):
         assert [field.name for field in attrs.fields(owner) if not field.metadata.get("help")] == []
+
+
+def test_a_loss_of_an_unknown_relation_is_refused_before_any_work() -> None:
+    losses = [{"use": "relation", "name": "turn", "relation": "trun"}, {"use": "rehearsal"}]
+    with pytest.raises(RecipeError, match=r"losses\[0\]\.relation(.|\n)*did you mean 'turn'"):
+        method(SOURCE, losses=losses)
