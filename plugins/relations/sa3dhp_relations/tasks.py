@@ -22,6 +22,9 @@ from sa3dhp_core.types import WHOLE, Shard, Spatial
 Draw = PoseDraw | SequenceDraw
 """Poses where the relation is learned on z, sequences where it is learned on v."""
 
+START_BATCH = 64
+"""Least number of pairs drawn at once for a network's start, which wants hundreds of them however small a step is."""
+
 
 class EncodeMotion(Protocol):
     """The part of a motion prior that a relation network needs."""
@@ -168,8 +171,9 @@ class RelationTask:
         """One update a step; before the first, the network is started from the same pairs on every rank."""
         device = next(self._network.parameters()).device
         if step == 0:
-            count = -(-self._network.start_pairs // self._batch)
-            pairs = [self._sampler(self._batch, generator, WHOLE, device) for _ in range(count)]
+            size = max(self._batch, START_BATCH)
+            count = -(-self._network.start_pairs // size)
+            pairs = [self._sampler(size, generator, WHOLE, device) for _ in range(count)]
             anchor, partner, condition = (torch.cat([getattr(p, n) for p in pairs]) for n in Pairs._fields[:3])
             self._network.start(anchor, condition, partner)
         yield self._update(self._sampler(self._batch, generator, shard, device))
