@@ -40,7 +40,7 @@ demo: $(STAMP)
 	@$(BIN)/sa3dhp run quickstart --out $(DEMO)
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not thorough"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not thorough"
 
 bench: $(STAMP)
 	@set -e; for question in $(sort $(wildcard benchmarks/[!_]*.py)); do echo "== $$question"; $(BIN)/python $$question; done

@@ -22,7 +22,7 @@ from sa3dhp_core.types import WHOLE, Shard, Spatial
 Draw = PoseDraw | SequenceDraw
 """Poses where the relation is learned on z, sequences where it is learned on v."""
 
-START_BATCH = 64
+START_BATCH = 32
 """Least number of pairs drawn at once for a network's start, which wants hundreds of them however small a step is."""
 
 
