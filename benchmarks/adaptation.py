@@ -1,7 +1,7 @@
 """Does adaptation pay, beside every control? Runs a recipe for several seeds and prints its tables.
 
-    OMP_NUM_THREADS=1 python benchmarks/adaptation.py RECIPE [--seeds 0 1 2] [--set key=value …] [--out FOLDER]
-        [--stages FOLDER] [--label TEXT]
+    OMP_NUM_THREADS=1 python benchmarks/adaptation.py [RECIPE] [--seed 0 --seed 1 …] [--set key=value …]
+        [--out FOLDER] [--stages FOLDER] [--label TEXT]
 
 Runs of one folder of stages share what they have in common (data, priors, source encoders). A run that is interrupted
 goes on where it stopped. Each record of `results.json`, with command, date and machine, is appended to
@@ -33,7 +33,7 @@ SPLITS = ("target-test", "target-validation", "target-test:families-in-prior", "
 
 
 def main(
-    recipe: str,
+    recipe: Annotated[str, typer.Argument(help="id or file")] = "quickstart",
     seeds: Annotated[list[int], typer.Option("--seed", help="repeat for several seeds")] = [0, 1, 2],  # noqa: B006
     changes: Annotated[list[str], typer.Option("--set", help="as in `sa3dhp run`; {seed} is replaced")] = [],  # noqa: B006
     out: Annotated[Path, typer.Option(help="folder of the runs")] = Path("runs/bench"),
