@@ -38,6 +38,25 @@ class Augmentation:
 
 
 @attrs.frozen
+class StrongAugmentation(Augmentation):
+    """The same keys with the strong-source control's defaults, so that giving one key leaves the others strong."""
+
+    photometric: str = attrs.field(default="strong", metadata=_help("kind of photometric jitter: none, weak, strong"))
+    rotation: float = attrs.field(
+        default=63.0, validator=ge(0.0), metadata=_help("in-plane rotation within +-, degrees")
+    )
+
+
+@attrs.frozen
+class RehearsalAugmentation(Augmentation):
+    """The same keys with the defaults of rehearsal."""
+
+    rotation: float = attrs.field(
+        default=63.0, validator=ge(0.0), metadata=_help("in-plane rotation within +-, degrees")
+    )
+
+
+@attrs.frozen
 class SourceTraining:
     """Supervised training of an encoder through the frozen pose decoder."""
 
@@ -122,13 +141,11 @@ class Settings:
     viewpoints: Viewpoints = attrs.field(factory=Viewpoints, metadata=_help("cameras for unpaired poses"))
     source: SourceTraining = attrs.field(factory=SourceTraining, metadata=_help("training of source encoders"))
     adaptation: Adaptation = attrs.field(factory=Adaptation, metadata=_help("adaptation, unless a row says otherwise"))
-    weak: Augmentation = attrs.field(
-        factory=lambda: Augmentation("weak", 0.0, True), metadata=_help("augmentation of plain source training")
+    weak: Augmentation = attrs.field(factory=Augmentation, metadata=_help("augmentation of plain source training"))
+    strong: StrongAugmentation = attrs.field(
+        factory=StrongAugmentation, metadata=_help("augmentation of the strong-source control")
     )
-    strong: Augmentation = attrs.field(
-        factory=lambda: Augmentation("strong", 63.0, True), metadata=_help("augmentation of the strong-source control")
-    )
-    rehearsal: Augmentation = attrs.field(
-        factory=lambda: Augmentation("weak", 63.0, True), metadata=_help("augmentation of rehearsed source images")
+    rehearsal: RehearsalAugmentation = attrs.field(
+        factory=RehearsalAugmentation, metadata=_help("augmentation of rehearsed source images")
     )
     samples: int = attrs.field(default=8, validator=ge(0), metadata=_help("crops shown in the report"))

@@ -139,3 +139,9 @@ def test_a_loss_of_an_unknown_relation_is_refused_before_any_work() -> None:
     losses = [{"use": "relation", "name": "turn", "relation": "trun"}, {"use": "rehearsal"}]
     with pytest.raises(RecipeError, match=r"losses\[0\]\.relation(.|\n)*did you mean 'turn'"):
         method(SOURCE, losses=losses)
+
+
+def test_one_key_of_the_strong_control_leaves_the_others_strong() -> None:
+    settings = method(SOURCE, settings={"strong": {"rotation": 45.0}, "rehearsal": {"photometric": "strong"}}).config
+    assert (settings.strong.photometric, settings.strong.rotation, settings.strong.mirror) == ("strong", 45.0, True)
+    assert (settings.rehearsal.photometric, settings.rehearsal.rotation) == ("strong", 63.0)
