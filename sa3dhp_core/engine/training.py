@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
 from sa3dhp_core.atomic import generator_for
@@ -28,7 +29,7 @@ from sa3dhp_core.engine.checkpoint import (
     save_weights,
 )
 from sa3dhp_core.engine_config import EngineConfig
-from sa3dhp_core.errors import RunError, TrainingError
+from sa3dhp_core.errors import RecipeError, RunError, TrainingError
 from sa3dhp_core.protocols.task import Task
 from sa3dhp_core.types import Shard
 
@@ -52,6 +53,9 @@ class Engine:
         config: devices, precision, strategy, intervals.
         seed: the recipe's seed.
         board: where progress goes.
+
+    Raises:
+        RecipeError: the device, strategy or precision is not to be had here.
     """
 
     def __init__(self, config: EngineConfig, seed: int, board: Progress) -> None:
@@ -59,13 +63,22 @@ class Engine:
         if config.threads is not None:
             torch.set_num_threads(config.threads)
         torch.set_float32_matmul_precision(config.matmul_precision)
-        self.fabric = Fabric(
-            accelerator="auto" if config.device == "auto" else config.device,
-            devices=config.devices,
-            num_nodes=config.nodes,
-            strategy=config.strategy,
-            precision=config.precision,
-        )
+        try:
+            self.fabric = Fabric(
+                accelerator="auto" if config.device == "auto" else config.device,
+                devices=config.devices,
+                num_nodes=config.nodes,
+                strategy=config.strategy,
+                precision=config.precision,
+            )
+        except (RuntimeError, ValueError, TypeError, MisconfigurationException) as error:
+            raise RecipeError(
+                f"this machine cannot compute as the recipe asks: {error}",
+                where="engine",
+                found=f"device = {config.device!r}, devices = {config.devices}, strategy = {config.strategy!r}, "
+                f"precision = {config.precision!r}",
+                hint="--set engine.device=auto, or `sa3dhp doctor` for what this machine has",
+            ) from error
         if config.devices * config.nodes > 1:
             logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # every rank would announce itself
             self.fabric.launch()

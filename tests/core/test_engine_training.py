@@ -16,7 +16,7 @@ from sa3dhp_core.engine.averaging import MovingAverage, load_named, named_state
 from sa3dhp_core.engine.checkpoint import CHECKPOINT, WEIGHTS, load_checkpoint, load_weights, save_checkpoint
 from sa3dhp_core.engine.training import not_finite
 from sa3dhp_core.engine_config import EngineConfig
-from sa3dhp_core.errors import RunError, TrainingError
+from sa3dhp_core.errors import RecipeError, RunError, TrainingError
 from sa3dhp_core.protocols.task import Update
 from sa3dhp_core.types import Shard
 
@@ -238,3 +238,16 @@ def test_one_process_gathers_what_it_has() -> None:
     values = torch.arange(4.0)
     assert engine().gather(values) is values
     assert engine().shard == Shard(0, 1)
+
+
+@pytest.mark.parametrize("wrong", [{"device": "abacus"}, {"strategy": "telepathy"}])
+def test_a_device_or_strategy_that_is_not_here_is_named_before_any_work(wrong: dict[str, Any]) -> None:
+    with pytest.raises(RecipeError, match=next(iter(wrong.values()))) as caught:
+        Engine(EngineConfig(**wrong), 0, Board())
+    assert "sa3dhp doctor" in caught.value.render()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_cuda_where_there_is_none_is_refused() -> None:
+    with pytest.raises(RecipeError, match="cuda"):
+        Engine(EngineConfig(device="cuda"), 0, Board())
