@@ -55,12 +55,21 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         command.main(args=None if arguments is None else list(arguments), prog_name="sa3dhp", obj=call)
         sys.exit(0)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
         sys.exit(_explain(error, debug=call is not None and call.debug, silent=_first_rank_spoke(parent)))
+    finally:
+        _flush()
+
+
+def _flush() -> None:
+    """Write what is buffered now; a reader that has gone is no error, and the interpreter must not stumble over it."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _options(

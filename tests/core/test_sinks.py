@@ -222,7 +222,8 @@ def test_cached_stages_are_noted_and_figures_are_left_to_the_table() -> None:
 
 def test_a_terminal_shows_a_live_bar_and_leaves_one_line_a_stage() -> None:
     text = io.StringIO()
-    sink = ConsoleSink(Console(file=text, force_terminal=True, width=100))
+    terminal = Console(file=text, force_terminal=True, width=100, _environ={"TERM": "xterm"})  # whatever runs the tests
+    sink = ConsoleSink(terminal)
     sink.stage_started("row-adapted", None)
     sink.stage_started("row-adapted", 4)
     for step in range(1, 5):
