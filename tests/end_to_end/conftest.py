@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -14,6 +15,11 @@ SCRIPT = Path(sys.executable).with_name("sa3dhp")
 TINY = Path(__file__).with_name("tiny.toml")
 VOLATILE = ("environment.json", "metrics.jsonl", "stages.json", "done.json")
 """Files that hold times, paths or commands."""
+
+
+def _hear_interrupts() -> None:
+    """A shell's background job ignores SIGINT, and so would all that it starts: the tests as well."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Process:
@@ -30,6 +36,7 @@ class Process:
             cwd=folder,
             env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
             start_new_session=True,
+            preexec_fn=_hear_interrupts,
         )
 
     def finish(self, timeout: float = 240.0) -> int:
