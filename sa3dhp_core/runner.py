@@ -164,12 +164,8 @@ def evaluate(out: Path, host: Host, data: str, protocol: str) -> dict[str, Any]:
     board = SinkBoard(())
     engine = Engine(recipe.engine, recipe.seed, board)
     rows = method.evaluate(stage_folders(out), engine, data, protocol)
-    return {
-        "recipe": recipe.id,
-        "digest": recipe.digest,
-        "seed": recipe.seed,
-        "records": [dict(seed=recipe.seed, recipe_digest=recipe.digest, **row) for row in rows],
-    }
+    records = [Record(seed=recipe.seed, recipe_digest=recipe.digest, **row) for row in rows]
+    return as_results(recipe.id, recipe.digest, recipe.seed, records)
 
 
 def stage_folders(out: Path) -> dict[str, Path]:

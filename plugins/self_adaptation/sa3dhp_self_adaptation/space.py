@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -162,6 +162,3 @@ def random_pair_scale(embeddings: Tensor) -> Tensor:
     half = len(embeddings) // 2
     scale = (embeddings[:half] - embeddings[half : 2 * half]).abs().mean(dim=0)
     return scale.clamp_min(0.1 * scale.mean())
-
-
-Draw = Callable[[int, torch.Generator, Any], Tensor]
