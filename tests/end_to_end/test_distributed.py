@@ -28,7 +28,7 @@ def half_done(uninterrupted: Path, run: Path, *patterns: str) -> None:
 @pytest.mark.slow
 def test_two_processes_give_the_weights_of_one(start: Any, content: Any, uninterrupted: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    half_done(uninterrupted, run, "row-*", "relation-*", "latent-*")
+    half_done(uninterrupted, run, "row-*", "score-*", "relation-*", "latent-*")
     process = start("run", "tiny.toml", "--out", "run", *TWO)
     assert process.finish() == 0, process.stderr
     assert content(run).keys() == content(uninterrupted).keys(), "the first rank alone writes"

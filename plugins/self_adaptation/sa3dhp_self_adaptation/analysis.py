@@ -10,17 +10,19 @@ import torch
 
 from sa3dhp_core.atomic import read_json, read_tensors, write_atomic, write_json
 from sa3dhp_core.protocols.method import StageContext
-from sa3dhp_self_adaptation.row_stages import SKIPPED, truth_of
+from sa3dhp_self_adaptation.row_stages import truth_of
 
 if TYPE_CHECKING:
     from sa3dhp_self_adaptation.method import SelfAdaptation
+
+PREDICTIONS = "predictions-test.safetensors"
 
 _log = logging.getLogger(__name__)
 
 
 def analyse(method: SelfAdaptation, context: StageContext) -> None:
     """Write the stage's ``analysis`` from the rows' predictions (left-out rows have none); the runner copies it."""
-    from sa3dhp_self_adaptation.method import row_stage
+    from sa3dhp_self_adaptation.method import score_stage
 
     if not context.engine.fabric.is_global_zero:
         return
@@ -32,11 +34,11 @@ def analyse(method: SelfAdaptation, context: StageContext) -> None:
         return
     batches = list(data.batches(1024))
     truth = torch.cat([batch.poses for batch in batches])
-    folders = {row.name: context.of(row_stage(row.name)) for row in method.rows}
+    folders = {row.name: context.of(score_stage(row.name)) for row in method.rows}
     predictions = {
-        name: read_tensors(place / "predictions-test.safetensors")["poses"]
+        name: read_tensors(place / PREDICTIONS)["poses"]
         for name, place in folders.items()
-        if not (place / SKIPPED).is_file()
+        if (place / PREDICTIONS).is_file()
     }
     joints = list(method.space.skeleton.joints)
     write_json(

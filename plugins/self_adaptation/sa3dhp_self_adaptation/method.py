@@ -90,12 +90,17 @@ class SelfAdaptation:
         run = lambda c: latent_stages.measure_latent(self, c)  # noqa: E731
         stages.append(Stage("latent", key, (*latent, *networks), run))
         known = (*latent, *networks, "latent", "data-source", "data-target")
+        scored = ("pose_prior", "data-source", "data-target", "data-poses")
         for row in self.rows:
-            needs = (*known, *((row_stage(row.start),) if row.start else ()))
-            stages.append(Stage(row_stage(row.name), self._row_key(row, plain), needs, self._row(row)))
-        rows = tuple(row_stage(row.name) for row in self.rows)
+            stages.append(
+                Stage(row_stage(row.name), self._row_key(row, plain), _needs(row, known), self._training(row))
+            )
+        for row in self.rows:
+            key = {"protocols": list(recipe.evaluation.protocols), "mirror_average": row.mirror_average}
+            stages.append(Stage(score_stage(row.name), key, (row_stage(row.name), *scored), self._scoring(row)))
+        scores = tuple(score_stage(row.name) for row in self.rows)
         key = {"samples": plain["samples"]}
-        stages.append(Stage("analysis", key, (*rows, "latent", "data-target"), lambda c: analysis.analyse(self, c)))
+        stages.append(Stage("analysis", key, (*scores, "latent", "data-target"), lambda c: analysis.analyse(self, c)))
         return tuple(stages)
 
     def evaluate(self, folders: Mapping[str, Path], engine: Any, data: str, protocol: str) -> list[dict[str, object]]:
@@ -115,8 +120,10 @@ class SelfAdaptation:
         return tuple(wanted)
 
     def _row_key(self, row: Row, plain: Mapping[str, Any]) -> dict[str, Any]:
-        key: dict[str, Any] = {"row": attrs.asdict(row), "encoder": self.recipe.encoder}
-        key["protocols"] = list(self.recipe.evaluation.protocols)
+        told = {k: v for k, v in attrs.asdict(row).items() if k not in ("adaptation", "headline", "mirror_average")}
+        if row.kind == "constant":
+            return {"row": told}
+        key: dict[str, Any] = {"row": told, "encoder": self.recipe.encoder}
         if row.kind in ("source", "oracle"):
             key |= {"source": plain["source"], "augmentation": plain[row.images]}
         if row.kind in ("adapt", "oracle"):
@@ -179,8 +186,11 @@ class SelfAdaptation:
     def _network_training(self, name: str) -> Any:
         return lambda context: latent_stages.train_network(self, name, context)
 
-    def _row(self, row: Row) -> Any:
-        return lambda context: row_stages.run_row(self, row, context)
+    def _training(self, row: Row) -> Any:
+        return lambda context: row_stages.train_row(self, row, context)
+
+    def _scoring(self, row: Row) -> Any:
+        return lambda context: row_stages.score_row(self, row, context)
 
 
 def loss_name(table: Mapping[str, Any]) -> str:
@@ -194,9 +204,23 @@ def loss_name(table: Mapping[str, Any]) -> str:
     return str(table["use"])
 
 
+def _needs(row: Row, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Stages whose results the row's training reads; source training never sees the target."""
+    start = (row_stage(row.start),) if row.start else ()
+    if row.kind == "adapt":
+        return (*known, *start)
+    data = {"constant": "data-source", "source": "data-source", "statistics": "data-target", "oracle": "data-target"}
+    return ("pose_prior", data[row.kind], *start) if row.kind != "constant" else (data[row.kind],)
+
+
 def row_stage(name: str) -> str:
-    """Stage of a row, as a folder name."""
+    """Stage that trains a row, as a folder name."""
     return "row-" + slug(name)
+
+
+def score_stage(name: str) -> str:
+    """Stage that scores a row, as a folder name."""
+    return "score-" + slug(name)
 
 
 def network_stage(relation: str) -> str:

@@ -1,5 +1,5 @@
-"""One stage a row of the table: train or adapt an encoder, then score it. Only scoring reads target labels, but for
-the oracle, which is there to show what labels would have given.
+"""Two stages a row of the table: one trains or adapts an encoder, one scores it, so that other target data or another
+protocol trains nothing again. Only scoring reads target labels, but for the oracle, which shows what labels would give.
 """
 
 from __future__ import annotations
@@ -47,30 +47,48 @@ SKIPPED = "skipped.json"
 _log = logging.getLogger(__name__)
 
 
-def run_row(method: SelfAdaptation, row: Row, context: StageContext) -> None:
-    """Make the row's predictor and score it on target validation, target test and source test.
+def train_row(method: SelfAdaptation, row: Row, context: StageContext) -> None:
+    """Make what the row predicts with: an encoder's weights, or one pose.
 
     A row that needs target labels where there are none is left out: it says so, and so does every row that begins
     from it.
     """
+    first = context.engine.fabric.is_global_zero
     if reason := _obstacle(method, row, context):
-        if context.engine.fabric.is_global_zero:
+        if first:
             _log.warning("row %r is left out: %s", row.name, reason)
             write_json(context.folder / SKIPPED, {"row": row.name, "reason": reason})
-            write_records(context.folder, [])
         return
-    prior = method.space.load_pose_prior(context.of("pose_prior"), context.engine.device)
     if row.kind == "constant":
         pose = torch.cat([b.poses for b in _labelled(method, context, "source", "train").batches(1024)]).mean(dim=0)
-        if context.engine.fabric.is_global_zero:
+        if first:
             write_tensors(context.folder / CONSTANT, {"pose": pose})
-        predict = constant_predictor(pose)
-    else:
-        encoder = _encoder(method, row, context)
-        encoder = encoder.to(context.engine.device).eval()
-        predict = encoder_predictor(encoder, prior, context.engine.device, row.mirror_average)
-    if context.engine.fabric.is_global_zero:
-        _score(method, row, context, predict)
+        return
+    method.space.load_pose_prior(context.of("pose_prior"), context.engine.device)
+    _train_encoder(method, row, context)
+
+
+def score_row(method: SelfAdaptation, row: Row, context: StageContext) -> None:
+    """Score the row on target validation, target test and source test, and keep its predictions of the target."""
+    from sa3dhp_self_adaptation.method import row_stage
+
+    if not context.engine.fabric.is_global_zero:
+        return
+    trained = context.of(row_stage(row.name))
+    if (trained / SKIPPED).is_file():
+        write_records(context.folder, [])
+        return
+    method.space.load_pose_prior(context.of("pose_prior"), context.engine.device)
+    _score(method, row, context, _predictor(method, row, trained, context.engine.device))
+
+
+def _predictor(method: SelfAdaptation, row: Row, trained: Path, device: torch.device) -> Predictor:
+    """What a finished row predicts with; the pose prior is loaded."""
+    if row.kind == "constant":
+        return constant_predictor(read_tensors(trained / CONSTANT)["pose"])
+    encoder = method.space.encoder()
+    load_weights(trained, {"encoder": encoder})
+    return encoder_predictor(encoder.to(device).eval(), method.space.pose_prior, device, row.mirror_average)
 
 
 def _obstacle(method: SelfAdaptation, row: Row, context: StageContext) -> str | None:
@@ -100,7 +118,7 @@ def truth_of(method: SelfAdaptation, context: StageContext, role: str, split: st
         return None
 
 
-def _encoder(method: SelfAdaptation, row: Row, context: StageContext) -> nn.Module:
+def _train_encoder(method: SelfAdaptation, row: Row, context: StageContext) -> None:
     encoder = method.space.encoder()
     if row.start:
         from sa3dhp_self_adaptation.method import row_stage
@@ -111,7 +129,7 @@ def _encoder(method: SelfAdaptation, row: Row, context: StageContext) -> nn.Modu
         _restandardise(method, encoder.to(device), context)
         if context.engine.fabric.is_global_zero:
             save_weights(context.folder, {"encoder": encoder})
-        return encoder
+        return
     task: Any
     if row.kind == "source":
         task = _source_task(method, row, encoder, context)
@@ -120,7 +138,6 @@ def _encoder(method: SelfAdaptation, row: Row, context: StageContext) -> nn.Modu
     else:
         task = _adaptation_task(method, row, encoder, context)
     context.engine.train(task, context.name, context.folder)
-    return encoder
 
 
 def _source_task(method: SelfAdaptation, row: Row, encoder: nn.Module, context: StageContext) -> SupervisedTask:
@@ -228,20 +245,14 @@ def evaluate_elsewhere(
     from sa3dhp_self_adaptation.method import row_stage
 
     load_protocol(protocol)
-    prior = method.space.load_pose_prior(folders["pose_prior"], engine.device)
+    method.space.load_pose_prior(folders["pose_prior"], engine.device)
     records: list[dict[str, object]] = []
     with _elsewhere(method, folders, data) as labelled:
         for row in method.rows:
             folder = folders[row_stage(row.name)]
             if (folder / SKIPPED).is_file():
                 continue
-            if row.kind == "constant":
-                predict = constant_predictor(read_tensors(folder / CONSTANT)["pose"])
-            else:
-                encoder = method.space.encoder()
-                load_weights(folder, {"encoder": encoder})
-                encoder.to(engine.device).eval()
-                predict = encoder_predictor(encoder, prior, engine.device, row.mirror_average)
+            predict = _predictor(method, row, folder, engine.device)
             prediction, truth = predict_all(predict, labelled)
             clips = labelled.clip_index()
             records += score(row.name, data, prediction, truth, (protocol,), method.space.skeleton, clips)

@@ -10,7 +10,7 @@ import pytest
 from sa3dhp_core.errors import RecipeError
 from sa3dhp_core.host import Host
 from sa3dhp_core.recipe import Recipe, recipe_from
-from sa3dhp_self_adaptation.method import SelfAdaptation, loss_name, network_stage, row_stage, slug
+from sa3dhp_self_adaptation.method import SelfAdaptation, loss_name, network_stage, row_stage, score_stage, slug
 
 HOST = Host.load()
 SOURCE = {"name": "source-only", "kind": "source"}
@@ -84,7 +84,9 @@ def test_the_graph_of_stages() -> None:
     networks = [name for name in stages if name.startswith("relation-")]
     assert networks == [network_stage("turn")], "networks that no row's loss asks for are not trained"
     assert [*stages][-1] == "analysis" and "motion_prior" not in stages
-    assert set(stages["analysis"].requires) >= {row_stage("source-only"), row_stage("adapted"), "latent"}
+    assert set(stages["analysis"].requires) >= {score_stage("source-only"), score_stage("adapted"), "latent"}
+    assert set(stages[row_stage("source-only")].requires) == {"pose_prior", "data-source"}, "it never sees the target"
+    assert set(stages[score_stage("adapted")].requires) >= {row_stage("adapted"), "data-target", "pose_prior"}
     assert set(stages[row_stage("adapted")].requires) >= {row_stage("source-only"), *networks, "pose_prior"}
     assert stages["pose_prior"].requires == ("data-poses",), "priors see no image"
     known = set(stages)
@@ -110,6 +112,10 @@ def test_keys_change_with_what_a_stage_depends_on_and_with_nothing_else() -> Non
     assert moved(keys(SOURCE, ADAPT, settings={"samples": 3})) == {"analysis"}
     assert moved(keys(SOURCE, ADAPT, settings={"rehearsal": {"rotation": 9.0}})) == {row}
     assert moved(keys(SOURCE, ADAPT, settings={"strong": {"rotation": 9.0}})) == set()
+    scores = {score_stage("source-only"), score_stage("adapted")}
+    assert moved(keys(SOURCE, ADAPT, evaluation={"protocols": ["mpjpe-root"]})) == scores
+    assert moved(keys(SOURCE, {**ADAPT, "mirror_average": True})) == {score_stage("adapted")}
+    assert moved(keys(SOURCE, {**ADAPT, "headline": True})) == set()
     other = [{"use": "relation", "name": "turn", "relation": "turn", "norm": "l2"}, {"use": "rehearsal"}]
     assert moved(keys(SOURCE, ADAPT, losses=other)) == {row}
 
