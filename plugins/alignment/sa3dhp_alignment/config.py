@@ -64,6 +64,10 @@ class RelationConfig:
         validator=[ge(0.0), le(1.0)],
         metadata=_help("pull anchors towards their projection on the motion prior by this fraction"),
     )
+    consensus: tuple[str, ...] = attrs.field(
+        default=(),
+        metadata=_help("relations under which the anchor is encoded too; brought back, all estimates are averaged"),
+    )
 
 
 @attrs.frozen

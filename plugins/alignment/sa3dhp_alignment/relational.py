@@ -6,11 +6,14 @@ encoder included, satisfies the energy. Stopping the anchor's gradient and divid
 
 from __future__ import annotations
 
+import attrs
+import torch
 from torch import Tensor, nn
 
 from sa3dhp_alignment.config import RelationConfig
 from sa3dhp_core.errors import RecipeError, nearest
 from sa3dhp_core.protocols.alignment import Encoded, LossInput, LossParts, View
+from sa3dhp_core.types import Spatial
 
 POSE_SCALE_M = 0.1
 
@@ -41,10 +44,22 @@ class _Energy(nn.Module):
             per_frame=config.per_frame,
             by=config.partner,
         )
-        self.views = (self._anchor, self._partner)
+        self._around = tuple(attrs.evolve(self._anchor, spatial=name) for name in config.consensus)
+        self.views = (self._anchor, *self._around, self._partner)
 
-    def _sides(self, given: LossInput) -> tuple[Encoded, Encoded]:
-        return given.views[self._anchor], given.views[self._partner]
+    def _sides(self, given: LossInput) -> tuple[Tensor, Encoded]:
+        """The anchor's embeddings, averaged and denoised as configured, and the partner."""
+        return self._denoised(self._agreed(given)), given.views[self._partner]
+
+    def _agreed(self, given: LossInput) -> Tensor:
+        """Mean of the anchor's embedding and those of its transformed views, each moved back through the decoder."""
+        found = [given.views[self._anchor].z]
+        for view in self._around:
+            seen, poses = given.views[view], self._parts.pose_prior
+            assert seen.spatial is not None
+            back = Spatial(seen.spatial.matrix.mT, seen.spatial.condition)
+            found.append(poses.encode(self._parts.relations[view.spatial].on_poses(poses.decode(seen.z), back)))
+        return torch.stack(found).mean(dim=0) if self._around else found[0]
 
     def _denoised(self, z: Tensor) -> Tensor:
         if not self.config.denoise:
@@ -58,8 +73,7 @@ class PoseRelationLoss(_Energy):
 
     def forward(self, given: LossInput) -> Tensor:
         """The scalar energy."""
-        anchor, partner = self._sides(given)
-        z = self._denoised(anchor.z)
+        z, partner = self._sides(given)
         assert partner.spatial is not None
         poses = self._parts.pose_prior
         if self.config.answer == "network":
@@ -86,7 +100,7 @@ class MotionRelationLoss(_Energy):
         """The scalar energy."""
         anchor, partner = self._sides(given)
         motion = self._parts.motion_prior
-        v = motion.encode(self._denoised(anchor.z))
+        v = motion.encode(anchor)
         if self.config.answer == "identity":
             answer = v
         else:
@@ -107,6 +121,14 @@ def build_relation_loss(config: RelationConfig, *, parts: LossParts) -> _Energy:
         raise RecipeError(
             "the loss names an unknown relation", where=where, hint=nearest(config.relation, parts.relations)
         )
+    for name in config.consensus:
+        if name not in parts.relations or parts.relations[name].acts_on_time:
+            raise RecipeError(
+                "a consensus needs relations of single frames",
+                where=f"{where}, consensus",
+                found=name,
+                hint=nearest(name, [n for n, r in parts.relations.items() if not r.acts_on_time]),
+            )
     on_time = parts.relations[config.relation].acts_on_time
     if (on_time or config.denoise) and parts.motion_prior is None:
         raise RecipeError("the loss needs a motion prior", where=where, hint="add a table [motion_prior]")

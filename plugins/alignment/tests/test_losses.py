@@ -261,9 +261,31 @@ def test_denoising_pulls_towards_the_motion_prior(relations: Mapping[str, Any]) 
         assert float(loss(given_for(loss, exact(material, motion)))) == pytest.approx(float(expected), rel=1e-4)
 
 
+def test_a_consensus_averages_what_comes_back(relations: Mapping[str, Any]) -> None:
+    material = parts(relations)
+    motion = poses(3 * FRAMES, 2).unflatten(0, (3, -1))
+    loss = build_relation_loss(RelationConfig(relation="same", answer="identity", consensus=("flip",)), parts=material)
+    assert [(view.spatial, view.by) for view in loss.views] == [
+        ("", "stopped"),
+        ("flip", "stopped"),
+        ("same", "student"),
+    ]
+    right = exact(material, motion)
+    assert float(loss(given_for(loss, right))) == pytest.approx(0, abs=1e-5), "one's mirror image, mirrored, is oneself"
+    error = 0.1 * poses(3 * FRAMES, 5).unflatten(0, (3, -1))
+
+    def half_wrong(view: View, frames: list[int]) -> tuple[Tensor, Spatial | None]:
+        return exact(material, motion + error)(view, frames) if view.spatial == "flip" else right(view, frames)
+
+    expected = 0.5 * material.pose_prior.encode(error).abs().mean() / 0.5
+    assert float(loss(given_for(loss, half_wrong))) == pytest.approx(float(expected), rel=1e-4)
+
+
 @pytest.mark.parametrize(
     ("config", "motion", "said"),
     [
+        (RelationConfig(relation="flip", consensus=("flop",)), True, "did you mean 'flip'"),
+        (RelationConfig(relation="flip", consensus=("back",)), True, "single frames"),
         (RelationConfig(relation="flp"), True, "did you mean 'flip'"),
         (RelationConfig(relation="back"), False, "motion_prior"),
         (RelationConfig(relation="flip", denoise=0.5), False, "motion_prior"),
