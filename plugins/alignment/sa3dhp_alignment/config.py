@@ -64,6 +64,9 @@ class RelationConfig:
         validator=[ge(0.0), le(1.0)],
         metadata=_help("pull anchors towards their projection on the motion prior by this fraction"),
     )
+    stride: int = attrs.field(
+        default=1, validator=ge(1), metadata=_help("use every n-th frame; for relations of single frames")
+    )
     consensus: tuple[str, ...] = attrs.field(
         default=(),
         metadata=_help("relations under which the anchor is encoded too; brought back, all estimates are averaged"),
@@ -81,6 +84,7 @@ class PriorMatchingConfig:
     )
     per_frame: bool = attrs.field(default=False, metadata=_help("share the relation's per-frame draw"))
     photometric: str = attrs.field(default="", metadata=_help("photometric jitter of the matched view"))
+    stride: int = attrs.field(default=1, validator=ge(1), metadata=_help("use every n-th frame"))
     projections: int = attrs.field(default=128, validator=ge(1), metadata=_help("random directions a step"))
     queue: int = attrs.field(default=450, validator=ge(0), metadata=_help("earlier embeddings kept beside the batch's"))
 

@@ -35,12 +35,13 @@ class _Energy(nn.Module):
         self.name = config.name or f"relation:{config.relation}"
         self._relation = parts.relations[config.relation]
         temporal = self._relation.temporal(parts.frames)
+        anchors, partners = temporal.anchor[:: config.stride], temporal.partner[:: config.stride]
         self.window = temporal.window
-        self._anchor = View(photometric=config.anchor_photometric, frames=temporal.anchor, by=config.anchor)
+        self._anchor = View(photometric=config.anchor_photometric, frames=anchors, by=config.anchor)
         self._partner = View(
             spatial=config.relation,
             photometric=config.partner_photometric,
-            frames=temporal.partner,
+            frames=partners,
             per_frame=config.per_frame,
             by=config.partner,
         )
@@ -132,6 +133,8 @@ def build_relation_loss(config: RelationConfig, *, parts: LossParts) -> _Energy:
     on_time = parts.relations[config.relation].acts_on_time
     if (on_time or config.denoise) and parts.motion_prior is None:
         raise RecipeError("the loss needs a motion prior", where=where, hint="add a table [motion_prior]")
+    if config.stride > 1 and (on_time or config.denoise):
+        raise RecipeError("the motion prior needs every frame", where=f"{where}, stride", found=config.stride)
     if on_time and config.answer == "pose":
         raise RecipeError("a relation of motions has no detour through the pose decoder", where=where)
     return MotionRelationLoss(config, parts) if on_time else PoseRelationLoss(config, parts)

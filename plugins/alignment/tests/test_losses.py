@@ -249,6 +249,15 @@ def test_frozen_parts_get_no_gradient_and_the_partner_does(relations: Mapping[st
     assert loss.state_dict() == {}, "frozen parts are no part of a loss's own state"
 
 
+def test_a_stride_leaves_frames_out(relations: Mapping[str, Any]) -> None:
+    material = parts(relations)
+    loss = build_relation_loss(RelationConfig(relation="flip", stride=4, consensus=("same",)), parts=material)
+    assert {view.frames for view in loss.views} == {(0, 4)} and loss.window == FRAMES
+    for relation in ("", "flip"):
+        (view,) = PriorMatching(PriorMatchingConfig(relation=relation, stride=4), parts=material).views
+        assert view.frames == (0, 4)
+
+
 def test_denoising_pulls_towards_the_motion_prior(relations: Mapping[str, Any]) -> None:
     material = parts(relations)
     config = {"relation": "same", "answer": "identity", "scaled": False}
@@ -288,6 +297,7 @@ def test_a_consensus_averages_what_comes_back(relations: Mapping[str, Any]) -> N
         (RelationConfig(relation="flip", consensus=("back",)), True, "single frames"),
         (RelationConfig(relation="flp"), True, "did you mean 'flip'"),
         (RelationConfig(relation="back"), False, "motion_prior"),
+        (RelationConfig(relation="back", stride=2), True, "every frame"),
         (RelationConfig(relation="flip", denoise=0.5), False, "motion_prior"),
         (RelationConfig(relation="back", answer="pose"), True, "detour"),
     ],
