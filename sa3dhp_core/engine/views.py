@@ -21,9 +21,10 @@ Photometric = Callable[[Tensor, torch.Generator], Tensor]
 """``(N, 3, H, W)`` images and a generator to jittered images of the same shape."""
 
 
-BLOCK = 6
-"""Frames whose elements and jitter are drawn together. What a frame gets depends on its block's name alone, hence
-neither on the window nor on the other frames that are asked for."""
+BLOCK, SPACING = 3, 10
+"""Frames whose elements and jitter are drawn together, and their distance: 0, 10, 20; 1, 11, 21; … Blocks are drawn
+whole, so what a frame gets depends on its block's name alone, neither on the window nor on the other frames that are
+asked for; and a loss that uses every tenth frame wastes none."""
 
 
 @attrs.frozen
@@ -115,28 +116,26 @@ class ViewPlan:
             one = draw()
             frames = len(orbit.frames)
             return Spatial(one.matrix.expand(-1, frames, 3, 3), one.condition.expand(-1, frames, -1))
-        matrices, conditions = [], []
-        for block, places in _blocks(orbit.frames).items():
-            slots = [orbit.frames[place] % BLOCK for place in places]
-            drawn = draw(block)
-            matrices.append(drawn.matrix[:, slots])
-            conditions.append(drawn.condition[:, slots])
-        return Spatial(torch.cat(matrices, dim=1), torch.cat(conditions, dim=1))
+        blocks = _blocks(orbit.frames)
+        pieces = [(draw(block), slots) for block, (_, slots) in blocks.items()]
+        order = torch.tensor([place for places, _ in blocks.values() for place in places]).argsort()
+        matrix = torch.cat([drawn.matrix[:, slots] for drawn, slots in pieces], dim=1)
+        condition = torch.cat([drawn.condition[:, slots] for drawn, slots in pieces], dim=1)
+        return Spatial(matrix[:, order], condition[:, order])
 
     def _jittered(self, images: Tensor, orbit: Orbit, seed: int, shard: Shard) -> Tensor:
         """Jitter ``(b, F, 3, H, W)`` a clip and a block at a time; a block is always drawn whole, its gaps filled."""
         jitter, blocks = self._photometric[orbit.photometric], _blocks(orbit.frames)
-        rows = []
+        out = torch.empty_like(images)
         for row in range(images.shape[0]):
             clip = shard.rank + row * shard.world
-            for block, places in blocks.items():
-                slots = [orbit.frames[place] % BLOCK for place in places]
+            for block, (places, slots) in blocks.items():
                 filled = [places[0]] * BLOCK
                 for slot, place in zip(slots, places, strict=True):
                     filled[slot] = place
                 generator = generator_for(seed, "photometric", orbit.photometric, clip, block)
-                rows.append(jitter(images[row, filled], generator)[slots])
-        return torch.cat(rows).unflatten(0, images.shape[:2])
+                out[row, places] = jitter(images[row, filled], generator)[slots]
+        return out
 
     def hand_out(self, encoded: Mapping[Orbit, tuple[Encoding, Spatial | None]]) -> tuple[dict[View, Encoded], ...]:
         """For each request its views' slices of the orbits' encodings (``z (B, F, D)``, gathered over ranks)."""
@@ -162,9 +161,12 @@ class ViewPlan:
         return Encoded(encoding.z[:, index], encoding.feature[:, index], drawn)
 
 
-def _blocks(frames: Sequence[int]) -> dict[int, list[int]]:
-    """Block number to the positions in `frames` (sorted) of the frames that lie in it."""
-    found: dict[int, list[int]] = {}
+def _blocks(frames: Sequence[int]) -> dict[int, tuple[list[int], list[int]]]:
+    """Block number to the positions in `frames` of the frames that lie in it, and their slots in the block."""
+    found: dict[int, tuple[list[int], list[int]]] = {}
     for place, frame in enumerate(frames):
-        found.setdefault(frame // BLOCK, []).append(place)
+        block = frame % SPACING + SPACING * (frame // (SPACING * BLOCK))
+        places, slots = found.setdefault(block, ([], []))
+        places.append(place)
+        slots.append(frame // SPACING % BLOCK)
     return found

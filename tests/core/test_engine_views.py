@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sa3dhp_core.engine.views import BLOCK, Orbit, ViewPlan
+from sa3dhp_core.engine.views import BLOCK, SPACING, Orbit, ViewPlan
 from sa3dhp_core.geometry import act_on_images, mirror_matrix, rotation_z
 from sa3dhp_core.protocols.alignment import Encoded, View
 from sa3dhp_core.types import WHOLE, ClipBatch, Encoding, Shard, Spatial
 
-LONGEST = 2 * BLOCK + 1
+LONGEST = BLOCK * SPACING + 3
 COUNT = 4
 SIZE = 8
 Request = tuple[tuple[View, ...], int]
