@@ -64,8 +64,11 @@ class RelationConfig:
         validator=[ge(0.0), le(1.0)],
         metadata=_help("pull anchors towards their projection on the motion prior by this fraction"),
     )
+    smooth: int = attrs.field(
+        default=0, validator=ge(0), metadata=_help("average anchors over time by a Hann window of this many frames")
+    )
     stride: int = attrs.field(
-        default=1, validator=ge(1), metadata=_help("use every n-th frame; for relations of single frames")
+        default=1, validator=ge(1), metadata=_help("compare every n-th frame; for relations of single frames")
     )
     consensus: tuple[str, ...] = attrs.field(
         default=(),

@@ -6,6 +6,8 @@ encoder included, satisfies the energy. Stopping the anchor's gradient and divid
 
 from __future__ import annotations
 
+import math
+
 import attrs
 import torch
 from torch import Tensor, nn
@@ -35,7 +37,9 @@ class _Energy(nn.Module):
         self.name = config.name or f"relation:{config.relation}"
         self._relation = parts.relations[config.relation]
         temporal = self._relation.temporal(parts.frames)
-        anchors, partners = temporal.anchor[:: config.stride], temporal.partner[:: config.stride]
+        partners, whole = temporal.partner[:: config.stride], config.smooth or config.denoise
+        anchors = temporal.anchor if whole else temporal.anchor[:: config.stride]
+        self._kept = slice(None, None, config.stride if whole else 1)
         self.window = temporal.window
         self._anchor = View(photometric=config.anchor_photometric, frames=anchors, by=config.anchor)
         self._partner = View(
@@ -50,7 +54,8 @@ class _Energy(nn.Module):
 
     def _sides(self, given: LossInput) -> tuple[Tensor, Encoded]:
         """The anchor's embeddings, averaged and denoised as configured, and the partner."""
-        return self._denoised(self._agreed(given)), given.views[self._partner]
+        z = self._denoised(smoothed(self._agreed(given), self.config.smooth))
+        return z[:, self._kept], given.views[self._partner]
 
     def _agreed(self, given: LossInput) -> Tensor:
         """Mean of the anchor's embedding and those of its transformed views, each moved back through the decoder."""
@@ -111,6 +116,16 @@ class MotionRelationLoss(_Energy):
         return _compare(motion.encode(partner.z), answer, self.config.norm, scale)
 
 
+def smoothed(z: Tensor, frames: int) -> Tensor:
+    """``(B, T, D)`` averaged over time by a Hann window of `frames` frames, cut off and normalised at the ends."""
+    if frames < 3:
+        return z
+    time = torch.arange(z.shape[1], device=z.device, dtype=z.dtype)
+    distance = (time[:, None] - time) / ((frames + 1) / 2)
+    weights = torch.where(distance.abs() < 1, 0.5 + 0.5 * torch.cos(math.pi * distance), 0.0)
+    return (weights / weights.sum(dim=1, keepdim=True)) @ z
+
+
 def build_relation_loss(config: RelationConfig, *, parts: LossParts) -> _Energy:
     """The energy in pose space or in motion space, as the relation acts.
 
@@ -133,7 +148,7 @@ def build_relation_loss(config: RelationConfig, *, parts: LossParts) -> _Energy:
     on_time = parts.relations[config.relation].acts_on_time
     if (on_time or config.denoise) and parts.motion_prior is None:
         raise RecipeError("the loss needs a motion prior", where=where, hint="add a table [motion_prior]")
-    if config.stride > 1 and (on_time or config.denoise):
+    if config.stride > 1 and on_time:
         raise RecipeError("the motion prior needs every frame", where=f"{where}, stride", found=config.stride)
     if on_time and config.answer == "pose":
         raise RecipeError("a relation of motions has no detour through the pose decoder", where=where)
