@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from sa3dhp_core.tables import render_table
+from sa3dhp_core.tables import is_latent, render_table
 
 PIPE_WIDTH = 160
 """Columns where the output is no terminal."""
@@ -46,10 +46,17 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 
 def print_results(results: Mapping[str, Any]) -> None:
-    """The table of a `results.json`: rows down, protocols across, of the target's test split where there is one."""
-    if is_first_rank():
-        title = escape(f"{results['recipe']}, seed {results['seed']}")
-        out(markup=True).print(render_table(results["records"], title=title))
+    """The tables of a `results.json`: rows down, protocols across; the latent stages first, where there are any, then
+    the target's test split (or what there is instead).
+    """
+    if not is_first_rank():
+        return
+    title, records = escape(f"{results['recipe']}, seed {results['seed']}"), results["records"]
+    latent = next((str(record["split"]) for record in records if is_latent(str(record["split"]))), None)
+    if latent is not None:
+        out(markup=True).print(render_table(records, latent, title=f"{title}: latent stages"))
+    if latent is None or any(not is_latent(str(record["split"])) for record in records):
+        out(markup=True).print(render_table(records, title=title))
 
 
 def is_first_rank() -> bool:

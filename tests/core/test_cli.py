@@ -285,18 +285,29 @@ def test_data_lists_and_shows(call: Call, distribute: Distribute) -> None:
     assert "did you mean 'toy-poses'" in call("data", "show", "toy-pose", only=name).stderr
 
 
-def test_results_are_one_table_of_the_targets_test_split(capsys: pytest.CaptureFixture[str]) -> None:
-    splits = ("target-validation", "target-test", "target-test:families", "source-test", "latent:test")
+def test_results_are_a_table_of_latent_stages_and_one_of_the_targets_test_split(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    splits = ("target-validation", "target-test", "target-test:families", "source-test")
     records = [
         {"row": row, "protocol": protocol, "split": split, "value": value, "unit": unit}
         for split in splits
         for row in ("source-only", "adapted [a]")
         for protocol, value, unit in (("mpjpe-root", 71.26, "mm"), ("pa-mpjpe", 51.0, "mm"), ("spread", 0.873, ""))
     ]
-    print_results({"recipe": "[b]toy", "seed": 3, "records": records})
+    distance = {
+        "row": "relation flip",
+        "protocol": "latent-distance",
+        "split": "latent:test",
+        "value": 0.81,
+        "unit": "",
+    }
+    print_results({"recipe": "[b]toy", "seed": 3, "records": [*records, distance]})
     text = capsys.readouterr().out
     assert "[b]toy, seed 3" in text and text.count("target-test") == 1
-    assert "validation" not in text and "families" not in text and "latent" not in text
+    assert "validation" not in text and "families" not in text
+    latent, text = text.split("split latent:test")
+    assert "relation flip" in latent and "0.81" in latent and "latent" not in text
     lines = [line.strip() for line in text.splitlines() if line.strip().startswith(("source-only", "adapted"))]
     assert [line.split()[-3:] for line in lines] == [["71.3", "51.0", "0.87"]] * 3
     assert [line.split("  ")[0] for line in lines] == ["source-only", "adapted [a]", "source-only on source-test"]

@@ -10,6 +10,7 @@ import torch
 
 from sa3dhp_core.atomic import read_json, read_tensors, write_atomic, write_json
 from sa3dhp_core.protocols.method import StageContext
+from sa3dhp_self_adaptation.latent_stages import DISTANCES
 from sa3dhp_self_adaptation.row_stages import truth_of
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def analyse(method: SelfAdaptation, context: StageContext) -> None:
     if not context.engine.fabric.is_global_zero:
         return
     folder = context.folder / "analysis"
-    write_json(folder / "latent_distance.json", read_json(context.of("latent") / "latent_distance.json"))
+    write_json(folder / DISTANCES, read_json(context.of("latent") / DISTANCES))
     data = truth_of(method, context, "target", "test")
     if data is None:
         _log.warning("the target's test split has no ground truth: there was nothing to score but the source's test")

@@ -95,6 +95,11 @@ class Adaptation:
     train_only: tuple[str, ...] = attrs.field(
         default=(), metadata=_help("encoder blocks to train (published: res3 and the heads); all if empty")
     )
+    paste: float = attrs.field(
+        default=0.0,
+        validator=[ge(0.0), le(1.0)],
+        metadata=_help("probability of each of a few pieces of unlabelled target frames on a rehearsed source image"),
+    )
     restandardise: bool = attrs.field(
         default=False, metadata=_help("begin from normalisation statistics re-estimated on target clips")
     )
@@ -147,5 +152,10 @@ class Settings:
     )
     rehearsal: RehearsalAugmentation = attrs.field(
         factory=RehearsalAugmentation, metadata=_help("augmentation of rehearsed source images")
+    )
+    least_distance: float = attrs.field(
+        default=0.0,
+        validator=ge(0.0),
+        metadata=_help("rows leave out relation losses of a smaller latent distance, in units of that of random pairs"),
     )
     samples: int = attrs.field(default=8, validator=ge(0), metadata=_help("crops shown in the report"))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 HELD_OUT = 2048
 SEQUENCES = 256
 SCALES = "scales.safetensors"
+DISTANCES = "latent_distance.json"
 
 
 def pose_views(method: SelfAdaptation, context: StageContext, split: str, rolled: bool) -> PoseViews:
@@ -121,6 +122,8 @@ def measure_latent(method: SelfAdaptation, context: StageContext) -> None:
             anchor, partner, condition, random = z, prior.encode(moved), spatial.condition, pair
         distance = float((anchor - partner).norm(dim=-1).mean())
         error = None
+        figure = {"row": f"relation {name}", "protocol": "latent-distance", "split": f"latent:{split}", "unit": ""}
+        records.append({**figure, "value": distance / random})
         if name in networks:
             answer = networks[name](anchor, condition)
             decoded = prior.decode(motion.decode(answer) if relation.acts_on_time else answer)  # type: ignore[union-attr]
@@ -138,7 +141,7 @@ def measure_latent(method: SelfAdaptation, context: StageContext) -> None:
     if not context.engine.fabric.is_global_zero:
         return
     write_tensors(context.folder / SCALES, scales)
-    write_json(context.folder / "latent_distance.json", distances)
+    write_json(context.folder / DISTANCES, distances)
     write_records(context.folder, records)
 
 

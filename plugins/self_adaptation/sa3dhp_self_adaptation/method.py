@@ -132,6 +132,8 @@ class SelfAdaptation:
         if row.kind == "adapt":
             key["losses"] = [dict(self.loss_table(name)) for name in row.losses]
             key["augmentation"] = plain[row.images]
+            if self.config.least_distance:
+                key["least_distance"] = self.config.least_distance
         return key
 
     def _check_rows(self) -> None:

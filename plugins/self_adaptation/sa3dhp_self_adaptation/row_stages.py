@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from sa3dhp_core.atomic import read_tensors, write_json, write_tensors
+from sa3dhp_core.atomic import read_json, read_tensors, write_json, write_tensors
 from sa3dhp_core.engine.checkpoint import load_weights, save_weights
 from sa3dhp_core.errors import DataError, RecipeError, nearest
 from sa3dhp_core.evaluation import load_protocol
@@ -23,7 +23,7 @@ from sa3dhp_core.runner import write_records
 from sa3dhp_core.types import Shard
 from sa3dhp_self_adaptation.adapting import AdaptationTask
 from sa3dhp_self_adaptation.config import Adaptation, Augmentation, Row
-from sa3dhp_self_adaptation.latent_stages import SCALES, load_networks, pose_views
+from sa3dhp_self_adaptation.latent_stages import DISTANCES, SCALES, load_networks, pose_views
 from sa3dhp_self_adaptation.scoring import (
     BATCH,
     Predictor,
@@ -178,7 +178,7 @@ def _adaptation_task(method: SelfAdaptation, row: Row, encoder: nn.Module, conte
     feature: int = encoder.feature  # type: ignore[assignment]
     parts = space.parts(load_networks(method, context), scales["scale"], scales["motion_scale"], feature)
     losses = []
-    for number, name in enumerate(row.losses):
+    for number, name in enumerate(selected(method, row, read_json(context.of("latent") / DISTANCES))):
         table = {**method.loss_table(name)}
         if name in row.weights:
             table["weight"] = row.weights[name]
@@ -189,6 +189,31 @@ def _adaptation_task(method: SelfAdaptation, row: Row, encoder: nn.Module, conte
     source = _draw(method, context, "source", _augmentation(method, row.images))
     upright = pose_views(method, context, "train", False)
     return AdaptationTask(encoder, losses, space.relations, clips, upright.poses, source, config, context.engine.gather)
+
+
+def selected(method: SelfAdaptation, row: Row, distances: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The row's losses without those of relations that are nearer than ``settings.least_distance`` (METHOD 1.3).
+
+    Raises:
+        RecipeError: none is left.
+    """
+    least = method.config.least_distance
+    near = {entry["relation"]: entry["relative"] for entry in distances if entry["relative"] < least}
+    kept = []
+    for name in row.losses:
+        relation = method.loss_table(name).get("relation", "")
+        if method.loss_table(name)["use"] == "relation" and relation in near:
+            _log.warning("row %r leaves out %r: latent distance %.2f < %g", row.name, name, near[relation], least)
+        else:
+            kept.append(name)
+    if not kept:
+        raise RecipeError(
+            f"the selection leaves row {row.name!r} without a loss",
+            where="settings.least_distance",
+            found=least,
+            expected=f"at most {max(near.values()):.2f}",
+        )
+    return kept
 
 
 def _restandardise(method: SelfAdaptation, encoder: nn.Module, context: StageContext) -> None:

@@ -11,6 +11,7 @@ from sa3dhp_core.errors import RecipeError
 from sa3dhp_core.host import Host
 from sa3dhp_core.recipe import Recipe, recipe_from
 from sa3dhp_self_adaptation.method import SelfAdaptation, loss_name, network_stage, row_stage, score_stage, slug
+from sa3dhp_self_adaptation.row_stages import selected
 
 HOST = Host.load()
 SOURCE = {"name": "source-only", "kind": "source"}
@@ -118,6 +119,26 @@ def test_keys_change_with_what_a_stage_depends_on_and_with_nothing_else() -> Non
     assert moved(keys(SOURCE, {**ADAPT, "headline": True})) == set()
     other = [{"use": "relation", "name": "turn", "relation": "turn", "norm": "l2"}, {"use": "rehearsal"}]
     assert moved(keys(SOURCE, ADAPT, losses=other)) == {row}
+
+
+def test_near_relations_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    measured = [{"relation": "turn", "relative": 0.8}, {"relation": "unused", "relative": 0.1}]
+
+    def kept(least: float, **row: Any) -> list[str]:
+        built = method(SOURCE, {**ADAPT, **row}, settings={"least_distance": least})
+        return selected(built, built.rows[1], measured)
+
+    assert kept(0.0) == kept(0.5) == ["turn", "rehearsal"] and not caplog.records
+    assert kept(0.9) == ["rehearsal"]
+    assert "'turn'" in caplog.text and "0.80 < 0.9" in caplog.text
+    with pytest.raises(RecipeError, match=r"without a loss(.|\n)*at most 0\.80"):
+        kept(0.9, losses=["turn"])
+    assert moved_by_selection() == {row_stage("adapted")}
+
+
+def moved_by_selection() -> set[str]:
+    before, after = keys(SOURCE, ADAPT), keys(SOURCE, ADAPT, settings={"least_distance": 0.5})
+    return {name for name in before if before[name] != after[name]}
 
 
 def test_losses_are_called_what_they_are() -> None:
