@@ -40,7 +40,7 @@ class BodyFamily:
 BODY_FAMILIES = {
     "source": BodyFamily((1.0, 0.04), 0.03, {}, (1.0, 0.08)),
     "street": BodyFamily(
-        (0.96, 0.06), 0.045, {"legs": 0.93, "arms": 0.97, "shoulders": 1.1, "hips": 1.12}, (1.28, 0.16)
+        (0.97, 0.05), 0.04, {"legs": 0.96, "arms": 0.98, "shoulders": 1.06, "hips": 1.07}, (1.15, 0.13)
     ),
 }
 

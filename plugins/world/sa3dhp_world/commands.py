@@ -22,6 +22,9 @@ def render_videos(
     seconds: Annotated[float, typer.Option(min=0.04, help="Length of each.")] = 4.0,
     size: Annotated[str, typer.Option(help="WIDTHxHEIGHT in pixels, both even.")] = "1280x720",
     people: Annotated[int, typer.Option(min=1, max=3, help="People in each video.")] = 1,
+    motion: Annotated[
+        Path | None, typer.Option(help="Motion-capture .npz to act out; generated motion if not given.")
+    ] = None,
     seed: Seed = 0,
 ) -> None:
     """Write mp4 videos, a boxes file and ground truth beside each."""
@@ -29,11 +32,14 @@ def render_videos(
 
     from sa3dhp_world.footage import write_clip
     from sa3dhp_world.looks import look as look_named
+    from sa3dhp_world.recorded import read_motion
 
     chosen, shape = look_named(look), parse_size(size)
+    recording = read_motion(motion) if motion else None
     out.mkdir(parents=True, exist_ok=True)
     for number in track(range(clips), description="rendering"):
-        write_clip(out, f"clip_{number:03d}", chosen, seconds, shape, people, look, seed, number)
+        name = f"clip_{number:03d}"
+        write_clip(out, name, chosen, seconds, shape, people, look, seed, number, recording=recording)
     typer.echo(f"{clips} videos of look {look} in {out}")
 
 

@@ -22,6 +22,7 @@ from sa3dhp_world.bodies import draw_bodies
 from sa3dhp_world.data import generated_actors
 from sa3dhp_world.looks import Look
 from sa3dhp_world.motion import FPS
+from sa3dhp_world.recorded import Recording, recorded_people
 from sa3dhp_world.render import Camera, Scene, render
 from sa3dhp_world.stage import Appearance, appearance, develop, draw_setting, stage
 from sa3dhp_world.strokes import concatenate, dress
@@ -48,11 +49,20 @@ class Take:
     keypoints: Tensor
 
 
-def direct(look: Look, frames: int, size: tuple[int, int], people: int, *seed: object) -> Take:
-    """Put people before a standing camera, far enough to keep all of them in the frame; a function of the seed."""
+def direct(
+    look: Look, frames: int, size: tuple[int, int], people: int, *seed: object, recording: Recording | None = None
+) -> Take:
+    """Put people before a standing camera, far enough to keep all of them in the frame; a function of the seed, whose
+    last word is the video's number. They move as generated, or as recorded.
+    """
     bodies = draw_bodies(look.bodies, max(4, people), "footage", *seed)
     start = int(torch.randint(1 << 20, (1,), generator=generator_for("footage", *seed)))
-    joints, girth, _ = generated_actors(look.families, bodies, range(start, start + people), frames, "footage", *seed)
+    if recording is None:
+        actors = range(start, start + people)
+        joints, girth, _ = generated_actors(look.families, bodies, actors, frames, "footage", *seed)
+    else:
+        joints = recorded_people(recording, int(str(seed[-1])), people, frames, *seed[:-1])
+        girth = torch.ones(people)
     place = torch.arange(people) - (people - 1) / 2
     angle = 2 * math.pi * torch.rand(1, generator=generator_for("row", *seed))
     row = torch.stack([angle.cos() * place, angle.sin() * place, 0 * place], dim=-1) * SPACING_M
@@ -119,7 +129,14 @@ def encode(path: Path, take: Take, look: Look, size: tuple[int, int], *seed: obj
 
 
 def write_clip(
-    folder: Path, name: str, look: Look, seconds: float, size: tuple[int, int], people: int, *seed: object
+    folder: Path,
+    name: str,
+    look: Look,
+    seconds: float,
+    size: tuple[int, int],
+    people: int,
+    *seed: object,
+    recording: Recording | None = None,
 ) -> None:
     """Write ``NAME.mp4``, ``NAME.boxes.jsonl`` and ``NAME.truth.npz`` (the video last; raises `DataError`)."""
     frames = round(seconds * FPS)
@@ -129,7 +146,7 @@ def write_clip(
             found=f"{frames} frames of {size[0]}x{size[1]}",
             expected="at least one frame; even sides of at least 16 pixels",
         )
-    take = direct(look, frames, size, people, *seed)
+    take = direct(look, frames, size, people, *seed, recording=recording)
     lines = "".join(json.dumps(row) + "\n" for row in boxes(take.keypoints))
     write_text(folder / f"{name}.boxes.jsonl", lines)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
@@ -60,7 +61,7 @@ def recorded_actors(
     total = len(recording.families)
     order = torch.randperm(total, generator=generator_for("recording", total)).tolist()
     low, high = (round(share * total) for share in SHARES[split])
-    long = [i for i in order[low:high] if recording.starts[i + 1] - recording.starts[i] >= frames]
+    long = _long(recording, order[low:high], frames)
     if not long:
         raise DataError(f"no recorded clip of {split} has {frames} frames", hint="lower `frames`")
     windows, names = [], []
@@ -69,7 +70,30 @@ def recorded_actors(
         clip = long[int(torch.randint(len(long), (1,), generator=draws))]
         first, last = recording.starts[clip], recording.starts[clip + 1] - frames
         begin = int(torch.randint(first, last + 1, (1,), generator=draws))
-        window = recording.positions[begin : begin + frames]
-        windows.append(window - window.mean(dim=(0, 1)) * window.new_tensor([1.0, 1.0, 0.0]))
+        windows.append(_centred(recording.positions[begin : begin + frames]))
         names.append(recording.families[clip])
     return torch.stack(windows), torch.ones(len(windows)), tuple(names)
+
+
+def recorded_people(recording: Recording, number: int, people: int, frames: int, *seed: object) -> Tensor:
+    """The actors ``(people, T, J, 3)`` of video `number`: the beginnings of recorded clips, none used twice before all
+    were used once, so that no two videos of a small enough folder show the same motion.
+    """
+    total = len(recording.families)
+    order = torch.randperm(total, generator=generator_for("videos", *seed)).tolist()
+    long = _long(recording, order, frames)
+    if not long:
+        raise DataError(f"no recorded clip has {frames} frames", hint="fewer --seconds")
+    chosen = [long[(number * people + person) % len(long)] for person in range(people)]
+    return torch.stack(
+        [_centred(recording.positions[recording.starts[i] : recording.starts[i] + frames]) for i in chosen]
+    )
+
+
+def _long(recording: Recording, clips: Sequence[int], frames: int) -> list[int]:
+    return [i for i in clips if recording.starts[i + 1] - recording.starts[i] >= frames]
+
+
+def _centred(window: Tensor) -> Tensor:
+    """Around the world's vertical axis."""
+    return window - window.mean(dim=(0, 1)) * window.new_tensor([1.0, 1.0, 0.0])

@@ -21,6 +21,7 @@ from sa3dhp_world.config import WorldConfig, WorldMotionConfig
 from sa3dhp_world.data import SPLITS, WorldImages, WorldMotion, look_of
 from sa3dhp_world.footage import write_clip
 from sa3dhp_world.looks import look
+from sa3dhp_world.recorded import Recording, recorded_people
 from sa3dhp_world.sheet import write_sheet
 
 SMALL = WorldConfig(
@@ -145,6 +146,31 @@ def test_videos_boxes_and_truth_belong_together(tmp_path: Path):
     assert float(pixels.min()) > 0 and float(pixels[..., 0].max()) < 160 and float(pixels[..., 1].max()) < 96
     with pytest.raises(DataError, match="even sides"):
         write_clip(tmp_path, "odd", chosen, 0.2, (161, 96), 1, "test", 0)
+
+
+def test_recorded_people_differ_until_all_have_been_shown():
+    names, starts = tuple("abcde"), (0, 6, 12, 15, 21, 27)
+    positions = torch.arange(27.0)[:, None, None].expand(27, 17, 3)
+    recording = Recording(positions, starts, names)
+    shown = [recorded_people(recording, number, 2, 5, "look", 0) for number in range(4)]
+    heights = torch.cat(shown)[:, 0, 0, 2].tolist()
+    assert sorted(heights[:4]) == [0.0, 6.0, 15.0, 21.0], "each long clip once, from its beginning"
+    assert heights[4:] == heights[:4]
+    assert (
+        torch.cat(shown).shape == (8, 5, 17, 3) and float(torch.cat(shown)[..., :2].mean(dim=(1, 2)).abs().max()) < 1e-5
+    )
+    with pytest.raises(DataError, match="no recorded clip has 7 frames"):
+        recorded_people(recording, 0, 1, 7, "look", 0)
+
+
+def test_videos_show_recorded_motion(tmp_path: Path):
+    count = 8
+    motion = 0.3 * torch.randn(count, 17, 3, generator=torch.Generator().manual_seed(0))
+    motion = motion - motion[:, :1]
+    recording = Recording(motion, (0, count), ("a",))
+    write_clip(tmp_path, "clip_000", look("plain"), 0.2, (64, 48), 1, "plain", 0, 0, recording=recording)
+    seen = torch.from_numpy(np.load(tmp_path / "clip_000.truth.npz")["joints_camera_m"])[0]
+    assert torch.allclose(torch.cdist(seen, seen), torch.cdist(motion[:6], motion[:6]), atol=1e-4), "a rigid motion"
 
 
 def test_a_contact_sheet_is_a_png_of_the_right_size(tmp_path):
