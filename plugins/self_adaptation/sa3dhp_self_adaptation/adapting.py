@@ -17,11 +17,8 @@ from sa3dhp_core.protocols.data import Clips
 from sa3dhp_core.protocols.task import Update
 from sa3dhp_core.types import WHOLE, ClipBatch, Encoding, Shard, Spatial
 from sa3dhp_self_adaptation.config import Adaptation
-from sa3dhp_self_adaptation.photometric import Kinds, pasted
+from sa3dhp_self_adaptation.photometric import Kinds
 from sa3dhp_self_adaptation.supervised import ImageDraw, cosine
-
-PIECES, LARGEST = 4, 0.45
-"""Pieces of target frames that may be pasted on one source image, and their largest half side (crop: 1)."""
 
 
 class AdaptationTask:
@@ -100,8 +97,6 @@ class AdaptationTask:
             shard.check(self._config.source, "settings.adaptation.source")
             found = self._source_draw(self._config.source, generator_for(seed, "source"), shard)
             source_images, source_poses = found[0].to(device), self._gather(found[1].to(device))
-            if self._config.paste:
-                source_images = self._pasted(source_images, seed, shard)
         encoded, source = self._encode(drawn, source_images)
         handed = plan.hand_out(encoded)
         total = prior.new_zeros(())
@@ -123,15 +118,6 @@ class AdaptationTask:
             total = total + 0.0 * _sum([e for e, _ in encoded.values()] + ([source] if source is not None else []))
         yield Update(self._name(group), total, logs)
         self._follow()
-
-    def _pasted(self, images: Tensor, seed: int, shard: Shard) -> Tensor:
-        """This rank's source images with pieces of target frames; drawn for all ranks alike."""
-        count, config = self._config.source, self._config
-        frames = self._clips.draw(count, 1, generator_for(seed, "paste"), WHOLE).images[:, 0].to(images.device)
-        whole = torch.zeros(count, *images.shape[1:], device=images.device, dtype=images.dtype)
-        mine = slice(shard.rank, None, shard.world)
-        whole[mine] = images
-        return pasted(whole, frames, generator_for(seed, "pieces"), PIECES, LARGEST, config.paste)[mine]
 
     def _encode(
         self, drawn: Sequence[Drawn], source_images: Tensor | None

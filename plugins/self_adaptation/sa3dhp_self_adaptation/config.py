@@ -95,11 +95,6 @@ class Adaptation:
     train_only: tuple[str, ...] = attrs.field(
         default=(), metadata=_help("encoder blocks to train (published: res3 and the heads); all if empty")
     )
-    paste: float = attrs.field(
-        default=0.0,
-        validator=[ge(0.0), le(1.0)],
-        metadata=_help("probability of each of a few pieces of unlabelled target frames on a rehearsed source image"),
-    )
     restandardise: bool = attrs.field(
         default=False, metadata=_help("begin from normalisation statistics re-estimated on target clips")
     )

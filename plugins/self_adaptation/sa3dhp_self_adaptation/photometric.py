@@ -81,40 +81,20 @@ def shade(images: Tensor, generator: torch.Generator, strength: float, probabili
 
 def patches(images: Tensor, generator: torch.Generator, number: int, largest: float, probability: float) -> Tensor:
     """Paste soft-edged rectangles of random colour and direction: things that are no person."""
-    for _ in range(number):
-        cover = rectangles(images, generator, largest, probability)
-        ink = _uniform((len(images), 3, 1, 1), 0.0, 1.0, generator, images)
-        images = torch.lerp(images, ink.expand_as(images), cover)
-    return images
-
-
-def pasted(
-    images: Tensor, others: Tensor, generator: torch.Generator, number: int, largest: float, probability: float
-) -> Tensor:
-    """Paste soft-edged rectangles of other images ``(N, 3, H, W)``, mirrored or not, each on the image of its number.
-
-    What lies around people elsewhere, and pieces of those people, are then things that a labelled image has too.
-    """
-    for _ in range(number):
-        cover = rectangles(images, generator, largest, probability)
-        mirrored = (torch.rand((len(images), 1, 1, 1), generator=generator) < 0.5).to(images.device)
-        images = torch.lerp(images, torch.where(mirrored, others.flip(-1), others), cover)
-    return images
-
-
-def rectangles(images: Tensor, generator: torch.Generator, largest: float, probability: float) -> Tensor:
-    """Soft masks ``(N, 1, H, W)`` of one random rectangle each, empty where it is not applied."""
     count, _, height, width = images.shape
     y = torch.linspace(-1, 1, height).to(images)[:, None]
     x = torch.linspace(-1, 1, width).to(images)
-    centre = _uniform((count, 2, 1, 1), -1.0, 1.0, generator, images)
-    half = _uniform((count, 2, 1, 1), 0.03, largest, generator, images)
-    angle = _uniform((count, 1, 1), 0.0, 3.1416, generator, images)
-    dx, dy = x - centre[:, 0], y - centre[:, 1]
-    u, v = dx * angle.cos() + dy * angle.sin(), dy * angle.cos() - dx * angle.sin()
-    edge = torch.minimum(half[:, 0] - u.abs(), half[:, 1] - v.abs())
-    cover = (edge * (height / 2) + 0.5).clamp(0, 1)[:, None]
-    return cover * _applied(count, probability, generator, images)
+    for _ in range(number):
+        centre = _uniform((count, 2, 1, 1), -1.0, 1.0, generator, images)
+        half = _uniform((count, 2, 1, 1), 0.03, largest, generator, images)
+        angle = _uniform((count, 1, 1), 0.0, 3.1416, generator, images)
+        ink = _uniform((count, 3, 1, 1), 0.0, 1.0, generator, images)
+        dx, dy = x - centre[:, 0], y - centre[:, 1]
+        u, v = dx * angle.cos() + dy * angle.sin(), dy * angle.cos() - dx * angle.sin()
+        edge = torch.minimum(half[:, 0] - u.abs(), half[:, 1] - v.abs())
+        cover = (edge * (height / 2) + 0.5).clamp(0, 1)[:, None]
+        images = torch.lerp(images, ink.expand_as(images), cover * _applied(count, probability, generator, images))
+    return images
 
 
 def none(images: Tensor, generator: torch.Generator) -> Tensor:
