@@ -26,6 +26,12 @@ def own_input(recipe: str, footage: Path, recording: Path) -> list[str]:
     """What a recipe that reads files of the user's is given here."""
     return {
         "sa3dhp-video": [f"data.target.path={footage}"],
+        "sa3dhp-mocap-video": [
+            f"data.target.path={footage}",
+            f"data.poses.path={recording}",
+            f"data.source.motion={recording}",
+            "data.source.train_clips=2",
+        ],
         "sa3dhp-mocap": [
             f"data.poses.path={recording}",
             f"data.source.motion={recording}",
