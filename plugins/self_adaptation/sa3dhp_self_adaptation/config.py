@@ -73,6 +73,11 @@ class Adaptation:
     steps: int = attrs.field(default=300, validator=ge(1), metadata=_help("training steps"))
     clips: int = attrs.field(default=3, validator=ge(1), metadata=_help("target windows a step"))
     source: int = attrs.field(default=64, validator=ge(1), metadata=_help("labelled source images a step, if needed"))
+    labelled: int = attrs.field(
+        default=0,
+        validator=ge(0),
+        metadata=_help("labelled target images a step of an oracle; 0: clips x frames + source, all that a step draws"),
+    )
     prior: int = attrs.field(default=540, validator=ge(1), metadata=_help("unpaired poses a step"))
     learning_rate: float = attrs.field(default=5e-4, validator=gt(0.0), metadata=_help("peak"))
     learning_rates: dict[str, float] = attrs.field(

@@ -128,6 +128,8 @@ class SelfAdaptation:
             key |= {"source": plain["source"], "augmentation": plain[row.images]}
         if row.kind in ("adapt", "oracle"):
             told = attrs.asdict(row.adaptation or self.config.adaptation)
+            if row.kind == "adapt" or not told["labelled"]:
+                del told["labelled"]
             key["adaptation"] = {name: value for name, value in told.items() if value != {}}
         if row.kind == "adapt":
             key["losses"] = [dict(self.loss_table(name)) for name in row.losses]

@@ -161,7 +161,7 @@ def _oracle_task(method: SelfAdaptation, row: Row, encoder: nn.Module, context: 
         method.space.pose_prior,
         _draw(method, context, "target", _augmentation(method, row.images)),
         steps=config.steps,
-        batch=config.clips * method.config.frames + config.source,
+        batch=config.labelled or config.clips * method.config.frames + config.source,
         learning_rate=config.learning_rate,
         ema=config.ema,
     )
