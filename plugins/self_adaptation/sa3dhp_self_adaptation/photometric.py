@@ -103,7 +103,7 @@ def none(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def weak(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Hue, saturation, contrast and brightness, each with probability 1/3; METHOD 1.2 jitters hue, saturation, value."""
+    """Hue, saturation, contrast and brightness, each with probability 1/3 (METHOD 1.2: hue, saturation, value)."""
     return colour(images, generator, 0.35, 1 / 3)
 
 
