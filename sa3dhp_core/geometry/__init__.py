@@ -25,11 +25,13 @@ from sa3dhp_core.geometry.orthogonal import (
     rotation_y,
     rotation_z,
 )
+from sa3dhp_core.geometry.smoothing import average_over_time
 
 __all__ = [
     "act_on_images",
     "act_on_keypoints",
     "act_on_poses",
+    "average_over_time",
     "bone_directions",
     "bone_lengths",
     "bone_vectors",

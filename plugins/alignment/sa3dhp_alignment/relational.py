@@ -6,14 +6,13 @@ encoder included, satisfies the energy. Stopping the anchor's gradient and divid
 
 from __future__ import annotations
 
-import math
-
 import attrs
 import torch
 from torch import Tensor, nn
 
 from sa3dhp_alignment.config import RelationConfig
 from sa3dhp_core.errors import RecipeError, nearest
+from sa3dhp_core.geometry import average_over_time
 from sa3dhp_core.protocols.alignment import Encoded, LossInput, LossParts, View
 from sa3dhp_core.types import Spatial
 
@@ -54,7 +53,7 @@ class _Energy(nn.Module):
 
     def _sides(self, given: LossInput) -> tuple[Tensor, Encoded]:
         """The anchor's embeddings, averaged and denoised as configured, and the partner."""
-        z = self._denoised(smoothed(self._agreed(given), self.config.smooth))
+        z = self._denoised(average_over_time(self._agreed(given), self.config.smooth))
         return z[:, self._kept], given.views[self._partner]
 
     def _agreed(self, given: LossInput) -> Tensor:
@@ -114,16 +113,6 @@ class MotionRelationLoss(_Energy):
             answer = self._parts.networks[self.config.relation](v, condition)
         scale = self._parts.motion_scale if self.config.scaled else 1.0
         return _compare(motion.encode(partner.z), answer, self.config.norm, scale)
-
-
-def smoothed(z: Tensor, frames: int) -> Tensor:
-    """``(B, T, D)`` averaged over time by a Hann window of `frames` frames, cut off and normalised at the ends."""
-    if frames < 3:
-        return z
-    time = torch.arange(z.shape[1], device=z.device, dtype=z.dtype)
-    distance = (time[:, None] - time) / ((frames + 1) / 2)
-    weights = torch.where(distance.abs() < 1, 0.5 + 0.5 * torch.cos(math.pi * distance), 0.0)
-    return (weights / weights.sum(dim=1, keepdim=True)) @ z
 
 
 def build_relation_loss(config: RelationConfig, *, parts: LossParts) -> _Energy:

@@ -18,10 +18,11 @@ from sa3dhp_alignment.config import InfoNceConfig, PriorMatchingConfig, Rehearsa
 from sa3dhp_alignment.contrastive import InfoNce, info_nce
 from sa3dhp_alignment.distribution import PriorMatching, sliced_wasserstein
 from sa3dhp_alignment.rehearsal import Rehearsal
-from sa3dhp_alignment.relational import MotionRelationLoss, PoseRelationLoss, build_relation_loss, smoothed
+from sa3dhp_alignment.relational import MotionRelationLoss, PoseRelationLoss, build_relation_loss
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.engine.checkpoint import load_weights, save_weights
 from sa3dhp_core.errors import RecipeError
+from sa3dhp_core.geometry import average_over_time
 from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.alignment import AlignmentLoss, Encoded, LossInput, LossParts, View
 from sa3dhp_core.types import Encoding, Spatial, Temporal
@@ -258,20 +259,6 @@ def test_a_stride_leaves_frames_out(relations: Mapping[str, Any]) -> None:
         assert view.frames == (0, 4)
 
 
-@given(seed=st.integers(0, 999), length=st.integers(1, 12), frames=st.integers(0, 9))
-@settings(max_examples=30, deadline=None)
-def test_smoothing_is_a_moving_average(seed: int, length: int, frames: int) -> None:
-    z = torch.randn(2, length, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    out = smoothed(z, frames)
-    half = (frames + 1) / 2
-    for t in range(length):
-        near = {u: 0.5 + 0.5 * math.cos(math.pi * (t - u) / half) for u in range(length) if abs(t - u) < half}
-        expected = z[:, t] if frames < 3 else sum(w * z[:, u] for u, w in near.items()) / sum(near.values())
-        torch.testing.assert_close(out[:, t], expected)
-    torch.testing.assert_close(smoothed(torch.ones_like(z), frames), torch.ones_like(z))
-    torch.testing.assert_close(smoothed(z.flip(1), frames), out.flip(1))
-
-
 def test_smoothed_anchors_see_every_frame_and_teach_some(relations: Mapping[str, Any]) -> None:
     material = parts(relations)
     config = RelationConfig(relation="same", answer="identity", smooth=3, stride=2, scaled=False)
@@ -280,7 +267,7 @@ def test_smoothed_anchors_see_every_frame_and_teach_some(relations: Mapping[str,
     assert (anchor.frames, partner.frames) == (tuple(range(FRAMES)), tuple(range(0, FRAMES, 2)))
     motion = poses(3 * FRAMES, 2).unflatten(0, (3, -1))
     z = material.pose_prior.encode(motion)
-    expected = (smoothed(z, 3) - z)[:, ::2].abs().mean()
+    expected = (average_over_time(z, 3) - z)[:, ::2].abs().mean()
     assert float(loss(given_for(loss, exact(material, motion)))) == pytest.approx(float(expected), rel=1e-4)
 
 

@@ -110,10 +110,11 @@ class Row:
     """One row of the table."""
 
     name: str = attrs.field(metadata=_help("as printed"))
-    kind: Literal["constant", "source", "statistics", "oracle", "adapt"] = attrs.field(
-        validator=in_(("constant", "source", "statistics", "oracle", "adapt")),
+    kind: Literal["constant", "source", "statistics", "oracle", "adapt", "again"] = attrs.field(
+        validator=in_(("constant", "source", "statistics", "oracle", "adapt", "again")),
         metadata=_help(
-            "constant pose; source training; re-estimated statistics; training on target labels; adaptation by losses"
+            "constant pose; source training; re-estimated statistics; training on target labels; adaptation by losses; "
+            "the encoder of `start`, scored otherwise"
         ),
     )
     start: str = attrs.field(default="", metadata=_help("row whose encoder this one begins from"))
@@ -127,6 +128,11 @@ class Row:
     adaptation: Adaptation | None = attrs.field(default=None, metadata=_help("other settings of this adaptation"))
     mirror_average: bool = attrs.field(
         default=False, metadata=_help("evaluate the mean over the crop and its mirror image")
+    )
+    smooth: int = attrs.field(
+        default=0,
+        validator=ge(0),
+        metadata=_help("average a clip's predictions over time by a Hann window of this many frames"),
     )
     headline: bool = attrs.field(default=False, metadata=_help("the row that the report puts first"))
 

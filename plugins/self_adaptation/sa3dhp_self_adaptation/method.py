@@ -21,6 +21,9 @@ from sa3dhp_self_adaptation import analysis, latent_stages, row_stages
 from sa3dhp_self_adaptation.config import Row, Settings
 from sa3dhp_self_adaptation.space import LatentSpace
 
+SCORING = ("adaptation", "headline", "mirror_average", "smooth")
+"""Keys of a row that its training's key does not hold: `adaptation` is told apart, the others concern its scoring."""
+
 
 class SelfAdaptation:
     """`Method` of METHOD.md section 1.
@@ -97,6 +100,8 @@ class SelfAdaptation:
             )
         for row in self.rows:
             key = {"protocols": list(recipe.evaluation.protocols), "mirror_average": row.mirror_average}
+            if row.smooth:
+                key["smooth"] = row.smooth
             stages.append(Stage(score_stage(row.name), key, (row_stage(row.name), *scored), self._scoring(row)))
         scores = tuple(score_stage(row.name) for row in self.rows)
         key = {"samples": plain["samples"]}
@@ -120,7 +125,9 @@ class SelfAdaptation:
         return tuple(wanted)
 
     def _row_key(self, row: Row, plain: Mapping[str, Any]) -> dict[str, Any]:
-        told = {k: v for k, v in attrs.asdict(row).items() if k not in ("adaptation", "headline", "mirror_average")}
+        if row.kind == "again":
+            return {"row": row.name}
+        told = {k: v for k, v in attrs.asdict(row).items() if k not in SCORING}
         if row.kind == "constant":
             return {"row": told}
         key: dict[str, Any] = {"row": told, "encoder": self.recipe.encoder}
@@ -145,7 +152,7 @@ class SelfAdaptation:
             where = f"{self.recipe.source}: rows[{number}]"
             if names.index(row.name) != number:
                 raise RecipeError("two rows have the same name", where=where, found=row.name)
-            if row.kind in ("statistics", "oracle", "adapt") and not row.start:
+            if row.kind in ("statistics", "oracle", "adapt", "again") and not row.start:
                 raise RecipeError(f"a row of kind {row.kind!r} needs an encoder to begin from", where=f"{where}.start")
             if row.start and row.start not in names[:number]:
                 raise RecipeError(
@@ -213,6 +220,8 @@ def _needs(row: Row, known: tuple[str, ...]) -> tuple[str, ...]:
     start = (row_stage(row.start),) if row.start else ()
     if row.kind == "adapt":
         return (*known, *start)
+    if row.kind == "again":
+        return start
     data = {"constant": "data-source", "source": "data-source", "statistics": "data-target", "oracle": "data-target"}
     return ("pose_prior", data[row.kind], *start) if row.kind != "constant" else (data[row.kind],)
 

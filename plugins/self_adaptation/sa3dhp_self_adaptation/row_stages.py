@@ -5,17 +5,19 @@ protocol trains nothing again. Only scoring reads target labels, but for the ora
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from sa3dhp_core.atomic import read_json, read_tensors, write_json, write_tensors
-from sa3dhp_core.engine.checkpoint import load_weights, save_weights
+from sa3dhp_core.atomic import read_json, read_tensors, write_atomic, write_json, write_tensors
+from sa3dhp_core.engine.checkpoint import WEIGHTS, load_weights, save_weights
 from sa3dhp_core.errors import DataError, RecipeError, nearest
 from sa3dhp_core.evaluation import load_protocol
 from sa3dhp_core.protocols.method import StageContext
@@ -32,6 +34,7 @@ from sa3dhp_self_adaptation.scoring import (
     inside_outside,
     predict_all,
     score,
+    smooth_clips,
 )
 from sa3dhp_self_adaptation.supervised import ImageDraw, SupervisedTask, restandardise
 from sa3dhp_self_adaptation.views import labelled_draw
@@ -53,6 +56,8 @@ def train_row(method: SelfAdaptation, row: Row, context: StageContext) -> None:
     A row that needs target labels where there are none is left out: it says so, and so does every row that begins
     from it.
     """
+    from sa3dhp_self_adaptation.method import row_stage
+
     first = context.engine.fabric.is_global_zero
     if reason := _obstacle(method, row, context):
         if first:
@@ -63,6 +68,10 @@ def train_row(method: SelfAdaptation, row: Row, context: StageContext) -> None:
         pose = torch.cat([b.poses for b in _labelled(method, context, "source", "train").batches(1024)]).mean(dim=0)
         if first:
             write_tensors(context.folder / CONSTANT, {"pose": pose})
+        return
+    if row.kind == "again":
+        if first:
+            _copy(context.of(row_stage(row.start)), context.folder)
         return
     method.space.load_pose_prior(context.of("pose_prior"), context.engine.device)
     _train_encoder(method, row, context)
@@ -82,9 +91,16 @@ def score_row(method: SelfAdaptation, row: Row, context: StageContext) -> None:
     _score(method, row, context, _predictor(method, row, trained, context.engine.device))
 
 
+def _copy(trained: Path, folder: Path) -> None:
+    """What a row predicts with, for another row."""
+    for path in (trained / name for name in (WEIGHTS, CONSTANT)):
+        if path.is_file():
+            write_atomic(folder / path.name, partial(shutil.copyfile, path))
+
+
 def _predictor(method: SelfAdaptation, row: Row, trained: Path, device: torch.device) -> Predictor:
     """What a finished row predicts with; the pose prior is loaded."""
-    if row.kind == "constant":
+    if (trained / CONSTANT).is_file():
         return constant_predictor(read_tensors(trained / CONSTANT)["pose"])
     encoder = method.space.encoder()
     load_weights(trained, {"encoder": encoder})
@@ -247,8 +263,9 @@ def _score(method: SelfAdaptation, row: Row, context: StageContext, predict: Pre
         data = truth_of(method, context, role, split)
         if data is None:  # footage without ground truth: there is nothing to score
             continue
-        prediction, truth = predict_all(predict, data)
         clips, name = data.clip_index(), f"{role}-{split}"
+        prediction, truth = predict_all(predict, data)
+        prediction = smooth_clips(prediction, clips, row.smooth)
         records += score(row.name, name, prediction, truth, protocols, skeleton, clips)
         for part, mask in inside_outside(data, known).items() if role == "target" else ():
             chosen = (prediction[mask], truth[mask], protocols, skeleton, clips[mask])
@@ -278,8 +295,9 @@ def evaluate_elsewhere(
             if (folder / SKIPPED).is_file():
                 continue
             predict = _predictor(method, row, folder, engine.device)
-            prediction, truth = predict_all(predict, labelled)
             clips = labelled.clip_index()
+            prediction, truth = predict_all(predict, labelled)
+            prediction = smooth_clips(prediction, clips, row.smooth)
             records += score(row.name, data, prediction, truth, (protocol,), method.space.skeleton, clips)
     return records
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sa3dhp_core.evaluation import Accumulator, Protocol, evaluate, load_protocol, spread
-from sa3dhp_core.geometry import act_on_poses, mirror_matrix
+from sa3dhp_core.geometry import act_on_poses, average_over_time, mirror_matrix
 from sa3dhp_core.protocols.data import LabelledImages
 from sa3dhp_core.protocols.pose_prior import PosePrior
 
@@ -46,6 +46,15 @@ def predict_all(predict: Predictor, data: LabelledImages) -> tuple[Tensor, Tenso
         predicted.append(predict(batch.images))
         truth.append(batch.poses)
     return torch.cat(predicted), torch.cat(truth)
+
+
+def smooth_clips(poses: Tensor, clips: Tensor, frames: int) -> Tensor:
+    """Poses ``(N, J, 3)`` averaged over time within each clip ``(N,)``, whose frames lie side by side."""
+    if frames < 3:
+        return poses
+    sizes = clips.unique_consecutive(return_counts=True)[1].tolist()
+    tracks = [average_over_time(track.flatten(1)[None], frames)[0] for track in poses.split(sizes)]
+    return torch.cat(tracks).view_as(poses)
 
 
 def score(

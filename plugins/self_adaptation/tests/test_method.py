@@ -6,12 +6,15 @@ from typing import Any
 
 import attrs
 import pytest
+import torch
 
 from sa3dhp_core.errors import RecipeError
+from sa3dhp_core.geometry import average_over_time
 from sa3dhp_core.host import Host
 from sa3dhp_core.recipe import Recipe, recipe_from
 from sa3dhp_self_adaptation.method import SelfAdaptation, loss_name, network_stage, row_stage, score_stage, slug
 from sa3dhp_self_adaptation.row_stages import selected
+from sa3dhp_self_adaptation.scoring import smooth_clips
 
 HOST = Host.load()
 SOURCE = {"name": "source-only", "kind": "source"}
@@ -139,6 +142,24 @@ def test_near_relations_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
 def moved_by_selection() -> set[str]:
     before, after = keys(SOURCE, ADAPT), keys(SOURCE, ADAPT, settings={"least_distance": 0.5})
     return {name for name in before if before[name] != after[name]}
+
+
+def test_a_row_may_score_an_encoder_again() -> None:
+    again = {"name": "averaged", "kind": "again", "start": "adapted", "mirror_average": True, "smooth": 5}
+    stages = {stage.name: stage for stage in method(SOURCE, ADAPT, again).stages()}
+    assert stages[row_stage("averaged")].requires == (row_stage("adapted"),)
+    other = keys(SOURCE, ADAPT, {**again, "smooth": 7})
+    assert {k for k, v in keys(SOURCE, ADAPT, again).items() if other[k] != v} == {score_stage("averaged")}
+    with pytest.raises(RecipeError, match="needs an encoder to begin from"):
+        method(SOURCE, {"name": "averaged", "kind": "again"})
+
+
+def test_predictions_are_averaged_within_their_clips() -> None:
+    poses, clips = torch.randn(9, 17, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([0] * 5 + [1] * 4)
+    out = smooth_clips(poses, clips, 3)
+    alone = [average_over_time(part.flatten(1)[None], 3)[0] for part in (poses[:5], poses[5:])]
+    assert torch.equal(out, torch.cat(alone).view_as(poses)) and not torch.equal(out, poses)
+    assert torch.equal(smooth_clips(poses, clips, 0), poses)
 
 
 def test_losses_are_called_what_they_are() -> None:
