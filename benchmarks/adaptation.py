@@ -1,7 +1,7 @@
 """Does adaptation pay, beside every control? Runs a recipe for several seeds and prints its tables.
 
     OMP_NUM_THREADS=1 python benchmarks/adaptation.py [RECIPE] [--seed 0 --seed 1 …] [--set key=value …]
-        [--out FOLDER] [--stages FOLDER] [--label TEXT]
+        [--out FOLDER] [--stages FOLDER] [--label TEXT] [--row NAME …]
 
 Runs of one folder of stages share what they have in common (data, priors, source encoders). A run that is interrupted
 goes on where it stopped. Each record of `results.json`, with command, date and machine, is appended to
@@ -27,6 +27,7 @@ from sa3dhp_core.host import Host
 from sa3dhp_core.recipe import load_recipe
 from sa3dhp_core.runner import run
 from sa3dhp_core.tables import markdown_table
+from sa3dhp_self_adaptation.method import score_stage
 
 RESULTS = Path(__file__).parent / "results"
 SPLITS = ("target-test", "target-validation", "target-test:families-in-prior", "target-test:families-not-in-prior")
@@ -39,6 +40,7 @@ def main(
     out: Annotated[Path, typer.Option(help="folder of the runs")] = Path("runs/bench"),
     stages: Annotated[Path | None, typer.Option(help="folder of stages shared between runs")] = None,
     label: Annotated[str, typer.Option(help="name of the tables; the recipe's id if empty")] = "",
+    rows: Annotated[list[str], typer.Option("--row", help="only these rows, in this order; all if none")] = [],  # noqa: B006
     record: Annotated[bool, typer.Option(help="append to the committed results")] = True,
 ) -> None:
     """Run, print, record."""
@@ -47,7 +49,8 @@ def main(
     records: list[dict[str, Any]] = []
     for seed in seeds:
         resolved = load_recipe(recipe, (*(change.replace("{seed}", str(seed)) for change in changes), f"seed={seed}"))
-        content = run(resolved, host, out / f"{name}-{seed}", store=stages or out / "stages")
+        only = ("latent", *(score_stage(row) for row in rows)) if rows else ()
+        content = run(resolved, host, out / f"{name}-{seed}", only=only, store=stages or out / "stages")
         records += content["records"]
     text = "\n".join(f"## {split}\n\n{markdown_table(records, split)}\n" for split in _measured(records))
     command = shlex.join(["python", *sys.argv])
