@@ -62,7 +62,9 @@ class Cell:
         """``82.9`` or ``82.9 ± 1.2`` (millimetres and per cent one digit or none, plain ratios two)."""
         digits = {"mm": 1, "%": 0}.get(self.unit, 2)
         deviation = self.deviation
-        return f"{self.mean:.{digits}f}" + ("" if deviation is None else f" ± {deviation:.{digits}f}")
+        return f"{round(self.mean, digits) + 0.0:.{digits}f}" + (
+            "" if deviation is None else f" ± {deviation:.{digits}f}"
+        )
 
 
 @attrs.frozen

@@ -64,6 +64,9 @@ class SourceTraining:
     batch: int = attrs.field(default=64, validator=ge(1), metadata=_help("images a step"))
     learning_rate: float = attrs.field(default=1e-3, validator=gt(0.0), metadata=_help("peak; AdamW, cosine"))
     ema: float = attrs.field(default=0.99, validator=[ge(0.0), le(1.0)], metadata=_help("decay of averaged weights"))
+    latent: float = attrs.field(
+        default=1.0, validator=ge(0.0), metadata=_help("weight of the latent's error beside the pose's; published: 0")
+    )
 
 
 @attrs.frozen

@@ -132,7 +132,8 @@ class SelfAdaptation:
             return {"row": told}
         key: dict[str, Any] = {"row": told, "encoder": self.recipe.encoder}
         if row.kind in ("source", "oracle"):
-            key |= {"source": plain["source"], "augmentation": plain[row.images]}
+            learned = {k: v for k, v in plain["source"].items() if (k, v) != ("latent", 1.0)}
+            key |= {"source": learned, "augmentation": plain[row.images]}
         if row.kind in ("adapt", "oracle"):
             told = attrs.asdict(row.adaptation or self.config.adaptation)
             if row.kind == "adapt" or not told["labelled"]:

@@ -166,6 +166,7 @@ def _source_task(method: SelfAdaptation, row: Row, encoder: nn.Module, context: 
         batch=config.batch,
         learning_rate=config.learning_rate,
         ema=config.ema,
+        latent=config.latent,
     )
 
 

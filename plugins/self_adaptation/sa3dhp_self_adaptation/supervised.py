@@ -34,6 +34,7 @@ class SupervisedTask:
         prior: frozen.
         draw: labelled images.
         steps, batch, learning_rate, ema: as the recipe says.
+        latent: weight of the latent's error.
         frozen_statistics: keep normalisation layers in evaluation mode.
     """
 
@@ -50,11 +51,13 @@ class SupervisedTask:
         batch: int,
         learning_rate: float,
         ema: float,
+        latent: float = 1.0,
         frozen_statistics: bool = False,
     ) -> None:
         self.steps, self.ema = steps, ema
         self.modules: dict[str, nn.Module] = {"encoder": encoder}
         self._prior, self._draw, self._batch, self._rate = prior, draw, batch, learning_rate
+        self._latent = latent
         encoder.train(not frozen_statistics)
         self._spread: Tensor | None = None
 
@@ -75,8 +78,10 @@ class SupervisedTask:
         images, poses = images.to(device), poses.to(device)
         z = self.modules["encoder"](images).z
         error = (self._prior.decode(z) - poses).norm(dim=-1).mean()
-        latent = ((z - self._prior.encode(poses)) / self._spread).abs().mean()
-        yield Update("encoder", error / 0.1 + latent, {"train_mpjpe_mm": 1000 * error.detach()})
+        loss = error / 0.1
+        if self._latent:
+            loss = loss + self._latent * ((z - self._prior.encode(poses)) / self._spread).abs().mean()
+        yield Update("encoder", loss, {"train_mpjpe_mm": 1000 * error.detach()})
 
     @torch.no_grad()
     def _latent_spread(self, device: torch.device) -> Tensor:

@@ -111,6 +111,7 @@ def test_keys_change_with_what_a_stage_depends_on_and_with_nothing_else() -> Non
 
     assert moved(keys(SOURCE, ADAPT)) == set()
     assert moved(keys(SOURCE, ADAPT, settings={"source": {"steps": 7}})) == {row_stage("source-only")}
+    assert moved(keys(SOURCE, ADAPT, settings={"source": {"latent": 0.0}})) == {row_stage("source-only")}
     assert moved(keys(SOURCE, ADAPT, settings={"adaptation": {"steps": 7}})) == {row}
     assert moved(keys(SOURCE, {**ADAPT, "weights": {"turn": 2.0}})) == {row}
     assert moved(keys(SOURCE, ADAPT, settings={"samples": 3})) == {"analysis"}
