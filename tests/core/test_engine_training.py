@@ -247,7 +247,7 @@ def test_a_device_or_strategy_that_is_not_here_is_named_before_any_work(wrong: d
     assert "sa3dhp doctor" in caught.value.render()
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="only a machine without CUDA shows how its absence is refused")
 def test_cuda_where_there_is_none_is_refused() -> None:
     with pytest.raises(RecipeError, match="cuda"):
         Engine(EngineConfig(device="cuda"), 0, Board())

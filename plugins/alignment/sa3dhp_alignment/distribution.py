@@ -26,9 +26,11 @@ class PriorMatching(nn.Module):
             )
         self.config, self._parts, self.weight, self.name = config, parts, config.weight, config.name
         self._relation = parts.relations[config.relation] if config.relation else None
-        frames = self._relation.temporal(parts.frames).partner if self._relation else tuple(range(parts.frames))
+        frames, self.window = tuple(range(parts.frames)), parts.frames
+        if self._relation is not None:
+            temporal = self._relation.temporal(parts.frames)
+            frames, self.window = temporal.partner, temporal.window
         frames = frames[:: config.stride]
-        self.window = self._relation.temporal(parts.frames).window if self._relation is not None else parts.frames
         self._view = View(
             spatial=config.relation, photometric=config.photometric, frames=frames, per_frame=config.per_frame
         )

@@ -11,12 +11,10 @@ import torch
 from sa3dhp_core.atomic import read_json, read_tensors, write_atomic, write_json
 from sa3dhp_core.protocols.method import StageContext
 from sa3dhp_self_adaptation.latent_stages import DISTANCES
-from sa3dhp_self_adaptation.row_stages import truth_of
+from sa3dhp_self_adaptation.row_stages import predictions_file, truth_of
 
 if TYPE_CHECKING:
     from sa3dhp_self_adaptation.method import SelfAdaptation
-
-PREDICTIONS = "predictions-test.safetensors"
 
 _log = logging.getLogger(__name__)
 
@@ -35,12 +33,8 @@ def analyse(method: SelfAdaptation, context: StageContext) -> None:
         return
     batches = list(data.batches(1024))
     truth = torch.cat([batch.poses for batch in batches])
-    folders = {row.name: context.of(score_stage(row.name)) for row in method.rows}
-    predictions = {
-        name: read_tensors(place / PREDICTIONS)["poses"]
-        for name, place in folders.items()
-        if (place / PREDICTIONS).is_file()
-    }
+    files = {row.name: context.of(score_stage(row.name)) / predictions_file("test") for row in method.rows}
+    predictions = {name: read_tensors(file)["poses"] for name, file in files.items() if file.is_file()}
     joints = list(method.space.skeleton.joints)
     write_json(
         folder / "per_joint.json",

@@ -99,9 +99,8 @@ class SelfAdaptation:
                 Stage(row_stage(row.name), self._row_key(row, plain), _needs(row, known), self._training(row))
             )
         for row in self.rows:
-            key = {"protocols": list(recipe.evaluation.protocols), "mirror_average": row.mirror_average}
-            if row.smooth:
-                key["smooth"] = row.smooth
+            averaged = {"mirror_average": row.mirror_average, "smooth": row.smooth}
+            key = {"protocols": list(recipe.evaluation.protocols), **averaged}
             stages.append(Stage(score_stage(row.name), key, (row_stage(row.name), *scored), self._scoring(row)))
         scores = tuple(score_stage(row.name) for row in self.rows)
         key = {"samples": plain["samples"]}
@@ -132,18 +131,16 @@ class SelfAdaptation:
             return {"row": told}
         key: dict[str, Any] = {"row": told, "encoder": self.recipe.encoder}
         if row.kind in ("source", "oracle"):
-            learned = {k: v for k, v in plain["source"].items() if (k, v) != ("latent", 1.0)}
-            key |= {"source": learned, "augmentation": plain[row.images]}
+            key |= {"source": plain["source"], "augmentation": plain[row.images]}
         if row.kind in ("adapt", "oracle"):
             told = attrs.asdict(row.adaptation or self.config.adaptation)
-            if row.kind == "adapt" or not told["labelled"]:
+            if row.kind == "adapt":
                 del told["labelled"]
             key["adaptation"] = {name: value for name, value in told.items() if value != {}}
         if row.kind == "adapt":
             key["losses"] = [dict(self.loss_table(name)) for name in row.losses]
             key["augmentation"] = plain[row.images]
-            if self.config.least_distance:
-                key["least_distance"] = self.config.least_distance
+            key["least_distance"] = self.config.least_distance
         return key
 
     def _check_rows(self) -> None:
@@ -218,13 +215,15 @@ def loss_name(table: Mapping[str, Any]) -> str:
 
 def _needs(row: Row, known: tuple[str, ...]) -> tuple[str, ...]:
     """Stages whose results the row's training reads; source training never sees the target."""
-    start = (row_stage(row.start),) if row.start else ()
-    if row.kind == "adapt":
-        return (*known, *start)
-    if row.kind == "again":
-        return start
-    data = {"constant": "data-source", "source": "data-source", "statistics": "data-target", "oracle": "data-target"}
-    return ("pose_prior", data[row.kind], *start) if row.kind != "constant" else (data[row.kind],)
+    read: dict[str, tuple[str, ...]] = {
+        "constant": ("data-source",),
+        "source": ("pose_prior", "data-source"),
+        "statistics": ("pose_prior", "data-target"),
+        "oracle": ("pose_prior", "data-target"),
+        "adapt": known,
+        "again": (),
+    }
+    return (*read[row.kind], *((row_stage(row.start),) if row.start else ()))
 
 
 def row_stage(name: str) -> str:

@@ -255,6 +255,18 @@ def _draw(method: SelfAdaptation, context: StageContext, role: str, augmentation
     return draw
 
 
+def _predicted(predict: Predictor, row: Row, data: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """Predictions averaged as the row says, truth ``(N, J, 3)`` and the clip of each frame ``(N,)``."""
+    clips = data.clip_index()
+    prediction, truth = predict_all(predict, data)
+    return smooth_clips(prediction, clips, row.smooth), truth, clips
+
+
+def predictions_file(split: str) -> str:
+    """Where a score stage keeps its predictions of a target split."""
+    return f"predictions-{split}.safetensors"
+
+
 def _score(method: SelfAdaptation, row: Row, context: StageContext, predict: Predictor) -> None:
     protocols = method.recipe.evaluation.protocols
     skeleton = method.space.skeleton
@@ -264,15 +276,14 @@ def _score(method: SelfAdaptation, row: Row, context: StageContext, predict: Pre
         data = truth_of(method, context, role, split)
         if data is None:  # footage without ground truth: there is nothing to score
             continue
-        clips, name = data.clip_index(), f"{role}-{split}"
-        prediction, truth = predict_all(predict, data)
-        prediction = smooth_clips(prediction, clips, row.smooth)
+        name = f"{role}-{split}"
+        prediction, truth, clips = _predicted(predict, row, data)
         records += score(row.name, name, prediction, truth, protocols, skeleton, clips)
         for part, mask in inside_outside(data, known).items() if role == "target" else ():
             chosen = (prediction[mask], truth[mask], protocols, skeleton, clips[mask])
             records += score(row.name, f"{name}:{part}", *chosen)
         if role == "target":
-            write_tensors(context.folder / f"predictions-{split}.safetensors", {"poses": prediction})
+            write_tensors(context.folder / predictions_file(split), {"poses": prediction})
     write_records(context.folder, records)
 
 
@@ -296,9 +307,7 @@ def evaluate_elsewhere(
             if (folder / SKIPPED).is_file():
                 continue
             predict = _predictor(method, row, folder, engine.device)
-            clips = labelled.clip_index()
-            prediction, truth = predict_all(predict, labelled)
-            prediction = smooth_clips(prediction, clips, row.smooth)
+            prediction, truth, clips = _predicted(predict, row, labelled)
             records += score(row.name, data, prediction, truth, (protocol,), method.space.skeleton, clips)
     return records
 
