@@ -6,6 +6,7 @@ Sequence `index` of (seed, split) is a function of these and of its options alon
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -128,7 +129,7 @@ def hermite(times: Tensor, keys: Tensor, at: Tensor) -> Tensor:
 def generate(
     bodies: Bodies,
     families: tuple[str, ...],
-    indices: range,
+    indices: Sequence[int],
     frames: int,
     *seed: object,
 ) -> Motion:

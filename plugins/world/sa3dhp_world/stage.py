@@ -44,6 +44,21 @@ class ClipSetting:
     objects: Tensor
 
 
+@attrs.frozen
+class Bystanders:
+    """Other people of C clips.
+
+    Attributes:
+        present: ``(C, K)`` bool, from `who_stands_by`.
+        joints: ``(S, T, J, 3)`` metres, world frame: of those S who are there, clip by clip.
+        girth: ``(S,)``.
+    """
+
+    present: Tensor
+    joints: Tensor
+    girth: Tensor
+
+
 def draw_setting(*seed: object) -> ClipSetting:
     """The random numbers of one clip's setting."""
     draws = generator_for("setting", *seed)
@@ -158,7 +173,7 @@ def stage(
     girth: Tensor,
     settings: list[ClipSetting],
     bank_seed: tuple[object, ...],
-    others: tuple[Tensor, Tensor] | None = None,
+    others: Bystanders | None = None,
 ) -> tuple[Scene, Tensor, Tensor]:
     """Scenes and standing cameras of all frames of C clips.
 
@@ -167,7 +182,7 @@ def stage(
         joints: ``(C, T, J, 3)`` metres, world frame. girth: ``(C,)``.
         settings: what is constant in each clip.
         bank_seed: names the backdrops.
-        others: bystanders' joints ``(C, K, T, J, 3)`` and girths ``(C, K)``, K at most `BYSTANDERS`.
+        others: the bystanders that `who_stands_by` names.
 
     Returns:
         scenes of C * T frames, cameras' rotations ``(C * T, 3, 3)`` and centres ``(C * T, 3)``.
@@ -186,7 +201,7 @@ def stage(
     if look.objects > 0 or look.occluders > 0:
         poles = _poles(look, target, toward, placed, uniform)
         parts.append(Strokes(*(each(value) for value in attrs.astuple(poles, recurse=False))))
-    if others is not None and look.bystanders > 0:
+    if others is not None:
         parts += _bystanders(look, target, toward, others, settings)
     light = normalize(normal[:, 45:48] * look.light_spread + normal.new_tensor([0.0, 0.0, 1.0]) - 0.5 * toward, dim=-1)
     ambient = look.ambient[0] + (look.ambient[1] - look.ambient[0]) * uniform[:, 35]
@@ -198,25 +213,40 @@ def stage(
     return scene, each(rotation), each(centre)
 
 
+def who_stands_by(look: Look, settings: Sequence[ClipSetting]) -> Tensor:
+    """``(C, BYSTANDERS)``: whether each clip's bystanders are there."""
+    drawn = torch.stack([_bystander_draws(settings, k)[:, 40] for k in range(BYSTANDERS)], dim=1)
+    return drawn < look.bystanders / BYSTANDERS
+
+
+def _bystander_draws(settings: Sequence[ClipSetting], k: int) -> Tensor:
+    """``(C, 48)`` draws of each clip's k-th bystander: the setting's own, in another order."""
+    return torch.stack([s.uniform for s in settings]).roll(7 + 5 * k, dims=1)
+
+
 def _bystanders(
-    look: Look, target: Tensor, toward: Tensor, others: tuple[Tensor, Tensor], settings: list[ClipSetting]
+    look: Look, target: Tensor, toward: Tensor, others: Bystanders, settings: list[ClipSetting]
 ) -> list[Strokes]:
-    """Other people, behind or beside the subject, never in front."""
-    joints, girth = others
-    frames = joints.shape[2]
+    """Other people, behind or beside the subject, never in front. Only those who are there cost anything."""
+    frames = others.joints.shape[1]
+    seat = (others.present.flatten().cumsum(0) - 1).view_as(others.present)
     out = []
-    for k in range(joints.shape[1]):
-        uniform = torch.stack([s.uniform for s in settings]).roll(7 + 5 * k, dims=1)
-        present = uniform[:, 40] < look.bystanders / joints.shape[1]
-        away = normalize(toward * toward.new_tensor([1.0, 1.0, 0.0]), dim=-1)
+    for k, present in enumerate(others.present.unbind(1)):
+        if not bool(present.any()):
+            continue
+        rows = present.nonzero().squeeze(1)
+        uniform, joints = _bystander_draws(settings, k)[rows], others.joints[seat[rows, k]]
+        away = normalize(toward[rows] * toward.new_tensor([1.0, 1.0, 0.0]), dim=-1)
         side = torch.stack([away[:, 1], -away[:, 0], away[:, 2]], dim=-1)
         shift = away * (0.9 + 1.5 * uniform[:, 41:42]) + side * (1.6 * uniform[:, 42:43] - 0.8)
-        ground = (target + shift) * target.new_tensor([1.0, 1.0, 0.0])
-        here = joints[:, k] - joints[:, k].mean(dim=(1, 2), keepdim=True) * target.new_tensor([1.0, 1.0, 0.0])
+        ground = (target[rows] + shift) * target.new_tensor([1.0, 1.0, 0.0])
+        here = joints - joints.mean(dim=(1, 2), keepdim=True) * target.new_tensor([1.0, 1.0, 0.0])
         here = (here + ground[:, None, None]).flatten(0, 1)
-        worn = appearance(look, uniform)
+        worn, girth = appearance(look, uniform), others.girth[seat[rows, k]]
         each = lambda value: value.repeat_interleave(frames, dim=0)  # noqa: E731, B023
-        strokes = dress(here, each(girth[:, k]), Appearance(each(worn.palette), each(worn.texture)), subject=False)
+        strokes = dress(here, each(girth), Appearance(each(worn.palette), each(worn.texture)), subject=False)
+        place = (present.cumsum(0) - 1).clamp(min=0)  # clips without one borrow the first's strokes, with no thickness
+        strokes = strokes.at((place[:, None] * frames + torch.arange(frames)).flatten())
         out.append(attrs.evolve(strokes, radii=strokes.radii * each(present).view(-1, 1, 1)))
     return out
 

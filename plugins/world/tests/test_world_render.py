@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.geometry import mirror_matrix, project, rotation_z, smallest_circle
 from sa3dhp_world.bodies import draw_bodies
-from sa3dhp_world.data import generated_actors
+from sa3dhp_world.data import generated_actors, render_clips
 from sa3dhp_world.looks import look
 from sa3dhp_world.render import Camera, render
-from sa3dhp_world.stage import appearance, crop_cameras, develop, draw_setting, stage
+from sa3dhp_world.stage import Bystanders, appearance, crop_cameras, develop, draw_setting, stage, who_stands_by
 from sa3dhp_world.strokes import LABELS, MIRRORED_LABELS, dress
 
 SIZE = 40
@@ -29,7 +29,8 @@ def scenes(name: str = "street", clips: int = 2, size: int = SIZE, seed: int = 0
     joints, girth, _ = generated_actors(chosen.families, bodies, range(clips), 2, seed)
     others, width, _ = generated_actors(chosen.families, bodies, range(50, 50 + clips), 2, seed)
     settings_ = [draw_setting(seed, i) for i in range(clips)]
-    scene, rotation, centre = stage(chosen, joints, girth, settings_, (0,), (others[:, None], width[:, None]))
+    crowd = Bystanders(torch.ones(clips, 1, dtype=torch.bool), others, width)
+    scene, rotation, centre = stage(chosen, joints, girth, settings_, (0,), crowd)
     return scene, crop_cameras(rotation, centre, scene.joints, size)
 
 
@@ -134,6 +135,37 @@ def test_odd_sizes_and_one_pixel_tiles_agree():
     shifted = Camera(camera.rotation, camera.centre, camera.intrinsics.clone())
     shifted.intrinsics[:, 0, 2] += 0.5
     assert torch.allclose(whole, render(scene, shifted, (SIZE + 1, SIZE)).images, atol=1e-4)
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.integers(0, 1000), st.sampled_from([0.3, 1.0, 2.0]))
+def test_a_clip_is_rendered_alone_as_among_others_whoever_stands_by(first, bystanders):
+    chosen = look("street", bystanders=bystanders)
+    bodies, rows = draw_bodies(chosen.bodies, 3, 0), range(first, first + 5)
+
+    def rendered(rows: range):
+        return render_clips(chosen, generated_actors(chosen.families, bodies, rows, 1, 0), bodies, rows, 24, (0,), 0)
+
+    together = rendered(rows)
+    for place, index in enumerate(rows):
+        alone = rendered(range(index, index + 1))
+        assert torch.allclose(together["poses"][place], alone["poses"][0], atol=1e-5)
+        levels = (together["images"][place].int() - alone["images"][0].int()).abs()
+        assert (levels > 2).float().mean() < 0.002  # sums of another order may move an edge's pixel
+
+
+def test_bystanders_are_seen_and_are_as_many_as_the_look_says():
+    chosen = look("street", bystanders=0.6, occluders=0.0, objects=0.0)
+    settings_ = [draw_setting("crowd", i) for i in range(400)]
+    present = who_stands_by(chosen, settings_)
+    assert abs(float(present.float().sum(1).mean()) - 0.6) < 0.1
+    bodies, rows = draw_bodies(chosen.bodies, 3, 0), range(40)
+    actors = generated_actors(chosen.families, bodies, rows, 1, "crowd")
+    with_them = render_clips(chosen, actors, bodies, rows, 32, (0,), "crowd")["images"]
+    without = render_clips(attrs.evolve(chosen, bystanders=0.0), actors, bodies, rows, 32, (0,), "crowd")["images"]
+    changed = (with_them != without).flatten(1).any(1)
+    assert not (changed & ~present[:40].any(1)).any()
+    assert changed.float().sum() >= 0.5 * present[:40].any(1).float().sum()
 
 
 def test_the_developed_clip_depends_on_its_seed():
