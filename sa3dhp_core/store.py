@@ -78,6 +78,7 @@ class _Frames:
 
     def __init__(self, folder: Path, split: str) -> None:
         path = split_file(folder, split)
+        self._folder, self._split = folder, split
         self.where = str(path)
         self._tensors = read_tensors(path)
         meta = read_meta(path)
@@ -104,10 +105,21 @@ class _Frames:
 
 
 class ArrayImages(_Frames):
-    """`LabelledImages` over a prepared split; raises `DataError` where it has no poses."""
+    """`LabelledImages` over a prepared split, with its own poses or those that are given.
 
-    def __init__(self, folder: Path, split: str) -> None:
+    Raises:
+        DataError: there are no poses, or those given are not as many as the frames or not finite.
+    """
+
+    def __init__(self, folder: Path, split: str, poses: Tensor | None = None) -> None:
         super().__init__(folder, split)
+        if poses is not None:
+            expected = (len(self), len(self.skeleton), 3)
+            if tuple(poses.shape) != expected:
+                raise DataError("poses do not fit", where=self.where, found=tuple(poses.shape), expected=expected)
+            if not bool(torch.isfinite(poses).all()):
+                raise DataError("poses are not finite", where=self.where, found="NaN or infinity", expected="metres")
+            self._tensors = {**self._tensors, "poses": poses}
         if "poses" not in self._tensors:
             raise DataError("this split has no ground-truth poses", where=self.where, hint="use it as unlabelled clips")
 
@@ -137,6 +149,10 @@ class ArrayClips(_Frames):
     def __init__(self, folder: Path, split: str) -> None:
         super().__init__(folder, split)
         self._tensors = {k: v for k, v in self._tensors.items() if k in ("images", "starts", "intrinsics")}
+
+    def tracked(self, poses: Tensor) -> ArrayImages:
+        """The same frames, labelled by estimated poses ``(N, J, 3)``; raises `DataError` if they do not fit."""
+        return ArrayImages(self._folder, self._split, poses)
 
     def draw(self, count: int, frames: int, generator: torch.Generator, shard: Shard = WHOLE) -> ClipBatch:
         """`count` windows drawn uniformly over all windows of `frames` frames; this rank's shard."""
@@ -202,6 +218,7 @@ class ArrayPoses:
 
     def __init__(self, folder: Path, split: str) -> None:
         path = split_file(folder, split)
+        self._folder, self._split = folder, split
         self.where = str(path)
         tensors = read_tensors(path)
         meta = read_meta(path)

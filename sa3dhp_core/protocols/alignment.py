@@ -78,14 +78,21 @@ class LossParts:
 
 
 @attrs.frozen
+class Labelled:
+    """Labelled images of a step: the student's `encoding`, ``(S, ...)``, and their `poses` ``(S, J, 3)``."""
+
+    encoding: Encoding
+    poses: Tensor
+
+
+@attrs.frozen
 class LossInput:
     """One step's material.
 
     Attributes:
         views: encoded views, by request; gathered over all ranks.
         prior_poses: ``(N, J, 3)`` unpaired camera-frame poses of this step.
-        source: encoding of this step's labelled source images, if the loss asked for it.
-        source_poses: their poses ``(S, J, 3)``.
+        labelled: this step's labelled images, by what the losses asked for.
         generator: CPU generator of this loss and step.
         step: number of the step.
         steps: how many there will be.
@@ -93,8 +100,7 @@ class LossInput:
 
     views: Mapping[View, Encoded]
     prior_poses: Tensor
-    source: Encoding | None
-    source_poses: Tensor | None
+    labelled: Mapping[str, Labelled]
     generator: torch.Generator
     step: int
     steps: int
@@ -106,13 +112,14 @@ class AlignmentLoss(Protocol):
     Attributes:
         views: what it needs of each target window.
         window: frames the window must have.
-        needs_source: whether it needs labelled source images.
+        labelled: which labelled images it needs beside its views: ``source`` (the source's), ``tracks`` (target frames
+            with the poses that an earlier encoder saw there, averaged over time: no label of the target).
         weight: factor in the total.
     """
 
     views: tuple[View, ...]
     window: int
-    needs_source: bool
+    labelled: tuple[str, ...]
     weight: float
 
     def __call__(self, given: LossInput) -> Tensor:

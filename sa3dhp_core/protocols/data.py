@@ -61,6 +61,14 @@ class Clips(Protocol):
         """Every frame once as images ``(<=size, 3, H, W)``, in order."""
         ...
 
+    def clip_index(self) -> Tensor:
+        """``(N,)`` clip that each frame of `batches` belongs to; frames of a clip stand side by side."""
+        ...
+
+    def tracked(self, poses: Tensor) -> LabelledImages:
+        """The same frames with estimated poses ``(N, J, 3)`` in the place of labels; `DataError` if they do not fit."""
+        ...
+
 
 @runtime_checkable
 class PoseSequences(Protocol):

@@ -399,14 +399,14 @@ def try_alignment_loss(example: Example) -> None:
 
     def value(z: torch.Tensor) -> torch.Tensor:
         views = {view: Encoded(z, torch.zeros(2, 6, 8), None) for view in loss.views}
-        result: torch.Tensor = loss(LossInput(views, poses(4), None, None, torch.Generator(), 0, 10))
+        result: torch.Tensor = loss(LossInput(views, poses(4), {}, torch.Generator(), 0, 10))
         return result
 
     assert float(value(still)) == pytest.approx(0.0, abs=1e-5)
     shaken = (still + 0.1 * torch.randn(still.shape, generator=torch.Generator().manual_seed(1))).requires_grad_()
     value(shaken).backward()
     assert float(value(shaken.detach())) > 0.1 and shaken.grad is not None
-    assert (loss.weight, loss.window, loss.needs_source, loss.name) == (0.1, 6, False, "my-smooth")
+    assert (loss.weight, loss.window, loss.labelled, loss.name) == (0.1, 6, (), "my-smooth")
 
 
 def try_backbone(example: Example) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def test_clips_become_labelled_images_by_estimated_poses(folder: Path) -> None:
+    clips, labelled = ArrayClips(folder, "train"), ArrayImages(folder, "train")
+    poses = torch.randn(len(clips), 17, 3, generator=generator(3))
+    seen = clips.tracked(poses)
+    assert torch.equal(torch.cat([batch.poses for batch in seen.batches(7)]), poses)
+    assert torch.equal(torch.cat([batch.images for batch in seen.batches(7)]), torch.cat(list(clips.batches(5))))
+    assert torch.equal(seen.clip_index(), clips.clip_index()) and torch.equal(clips.clip_index(), labelled.clip_index())
+    drawn = seen.draw(9, generator(4))
+    index = torch.randint(len(clips), (9,), generator=generator(4))
+    assert torch.equal(drawn.poses, poses[index])
+    assert not torch.equal(next(labelled.batches(9)).poses, poses[:9]), "the file's own labels are not touched"
+    for wrong, said in ((poses[:-1], "do not fit"), (poses[:, :5], "do not fit"), (poses * math.nan, "finite")):
+        with pytest.raises(DataError, match=said):
+            clips.tracked(wrong)
 
 
 def test_they_are_what_the_protocols_say(folder: Path) -> None:

@@ -17,7 +17,7 @@ class InfoNce(nn.Module):
     anchor once; the published code used the batch's first clip alone.
     """
 
-    needs_source = False
+    labelled: tuple[str, ...] = ()
 
     def __init__(self, config: InfoNceConfig, *, parts: LossParts) -> None:
         super().__init__()

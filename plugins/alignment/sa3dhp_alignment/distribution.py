@@ -14,7 +14,7 @@ from sa3dhp_core.protocols.alignment import LossInput, LossParts, View
 class PriorMatching(nn.Module):
     """Squared sliced Wasserstein distance of embeddings in units of the latent scale."""
 
-    needs_source = False
+    labelled: tuple[str, ...] = ()
 
     def __init__(self, config: PriorMatchingConfig, *, parts: LossParts) -> None:
         super().__init__()

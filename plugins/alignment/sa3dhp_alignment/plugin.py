@@ -38,6 +38,14 @@ def sa3dhp_alignment_losses() -> Sequence[Component]:
             id="rehearsal",
             summary="supervision by labelled source images during adaptation",
             config="sa3dhp_alignment.config:RehearsalConfig",
-            target="sa3dhp_alignment.rehearsal:Rehearsal",
+            target="sa3dhp_alignment.supervised:Rehearsal",
+        ),
+        Component(
+            noun="alignment_loss",
+            id="distillation",
+            summary="supervision by what an earlier encoder sees in target clips, averaged over mirror and time",
+            config="sa3dhp_alignment.config:DistillationConfig",
+            target="sa3dhp_alignment.supervised:Distillation",
+            capabilities=frozenset({"tracks"}),
         ),
     )

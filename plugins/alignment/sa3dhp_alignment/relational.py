@@ -27,7 +27,7 @@ def _compare(prediction: Tensor, target: Tensor, norm: str, scale: float | Tenso
 class _Energy(nn.Module):
     """What both energies share: names, views, the anchor's denoising by the motion prior."""
 
-    needs_source = False
+    labelled: tuple[str, ...] = ()
 
     def __init__(self, config: RelationConfig, parts: LossParts) -> None:
         super().__init__()

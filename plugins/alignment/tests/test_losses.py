@@ -7,24 +7,29 @@ from collections.abc import Mapping
 from typing import Any
 from zlib import crc32
 
-import attrs
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from sa3dhp_alignment.config import InfoNceConfig, PriorMatchingConfig, RehearsalConfig, RelationConfig
+from sa3dhp_alignment.config import (
+    DistillationConfig,
+    InfoNceConfig,
+    PriorMatchingConfig,
+    RehearsalConfig,
+    RelationConfig,
+)
 from sa3dhp_alignment.contrastive import InfoNce, info_nce
 from sa3dhp_alignment.distribution import PriorMatching, sliced_wasserstein
-from sa3dhp_alignment.rehearsal import Rehearsal
 from sa3dhp_alignment.relational import MotionRelationLoss, PoseRelationLoss, build_relation_loss
+from sa3dhp_alignment.supervised import Distillation, Rehearsal
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.engine.checkpoint import load_weights, save_weights
 from sa3dhp_core.errors import RecipeError
 from sa3dhp_core.geometry import average_over_time
 from sa3dhp_core.host import Host
-from sa3dhp_core.protocols.alignment import AlignmentLoss, Encoded, LossInput, LossParts, View
+from sa3dhp_core.protocols.alignment import AlignmentLoss, Encoded, Labelled, LossInput, LossParts, View
 from sa3dhp_core.types import Encoding, Spatial, Temporal
 
 FRAMES, FEATURE = 6, 10
@@ -110,7 +115,7 @@ def given_for(loss: Any, encode: Any, clips: int = 3, seed: int = 0, **more: Any
         )
         views[view] = Encoded(z, feature, spatial)
     generator = torch.Generator().manual_seed(seed)
-    values = {"prior_poses": poses(40, 9), "source": None, "source_poses": None, **more}
+    values = {"prior_poses": poses(40, 9), "labelled": {}, **more}
     return LossInput(views=views, generator=generator, step=0, steps=1, **values)
 
 
@@ -402,16 +407,26 @@ def test_the_queue_holds_the_newest_without_gradient_and_is_restored(
     assert torch.equal(other(given_for(other, encode, clips=1)), loss(given_for(loss, encode, clips=1)))
 
 
-def test_rehearsal_measures_the_pose_and_the_latent(relations: Mapping[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("made", "config", "images"),
+    [(Rehearsal, RehearsalConfig, "source"), (Distillation, DistillationConfig, "tracks")],
+)
+def test_supervision_measures_the_pose_and_the_latent(
+    relations: Mapping[str, Any], made: Any, config: Any, images: str
+) -> None:
     material = parts(relations)
     truth, wrong = poses(5, 1), poses(5, 2)
     z = material.pose_prior.encode(wrong).requires_grad_(True)
-    given_ = LossInput({}, poses(1, 0), Encoding(z, z), truth, torch.Generator(), 0, 1)
     pose = (wrong - truth).norm(dim=-1).mean() / 0.1
     latent = (z - material.pose_prior.encode(truth)).abs().mean() / 0.5
+    other = Labelled(Encoding(0 * z, z), poses(5, 3))
+
+    def given_by(encoded: Tensor) -> LossInput:
+        both = {"source": other, "tracks": other, images: Labelled(Encoding(encoded, z), truth)}
+        return LossInput({}, poses(1, 0), both, torch.Generator(), 0, 1)
+
     for weight in (0.0, 2.0):
-        loss = Rehearsal(RehearsalConfig(latent=weight), parts=material)
-        assert loss.needs_source and loss.views == ()
-        assert float(loss(given_)) == pytest.approx(float(pose + weight * latent), rel=1e-4)
-    perfect = attrs.evolve(given_, source=Encoding(material.pose_prior.encode(truth), z))
-    assert float(loss(perfect)) == pytest.approx(0, abs=1e-4)
+        loss = made(config(latent=weight), parts=material)
+        assert loss.labelled == (images,) and loss.views == ()
+        assert float(loss(given_by(z))) == pytest.approx(float(pose + weight * latent), rel=1e-4)
+    assert float(loss(given_by(material.pose_prior.encode(truth)))) == pytest.approx(0, abs=1e-4)

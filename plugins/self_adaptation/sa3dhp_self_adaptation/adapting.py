@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from sa3dhp_core.atomic import generator_for
 from sa3dhp_core.engine.views import Drawn, Orbit, ViewPlan
-from sa3dhp_core.errors import RecipeError, nearest
-from sa3dhp_core.protocols.alignment import LossInput
+from sa3dhp_core.errors import PluginError, RecipeError, nearest
+from sa3dhp_core.protocols.alignment import Labelled, LossInput
 from sa3dhp_core.protocols.data import Clips
 from sa3dhp_core.protocols.task import Update
 from sa3dhp_core.types import WHOLE, ClipBatch, Encoding, Shard, Spatial
@@ -30,9 +30,13 @@ class AdaptationTask:
         relations: by name, for spatial draws.
         clips: unlabelled target clips.
         prior_draw: ``(count, generator, shard) -> (N, J, 3)`` unpaired camera-frame poses.
-        source_draw: labelled source images; used if a loss needs them.
+        labelled: draws of labelled images by name, with how many a step takes: what the losses' `labelled` ask for.
         config: schedule and sizes.
         gather: concatenates a rank's ``(b, ...)`` to the global batch, with gradient.
+
+    Raises:
+        PluginError: a loss asks for labelled images that `labelled` does not offer.
+        RecipeError: the encoder has no block that ``train_only`` names.
     """
 
     sharded = ("encoder",)
@@ -44,14 +48,24 @@ class AdaptationTask:
         relations: Mapping[str, Any],
         clips: Clips,
         prior_draw: Callable[[int, torch.Generator, Shard], Tensor],
-        source_draw: ImageDraw | None,
+        labelled: Mapping[str, tuple[ImageDraw, int]],
         config: Adaptation,
         gather: Callable[[Tensor], Tensor],
     ) -> None:
         self.steps, self.clip_norm, self.ema = config.steps, config.clip_norm, config.ema
         self._config, self._losses, self._gather = config, tuple(losses), gather
-        self._clips, self._prior_draw, self._source_draw = clips, prior_draw, source_draw
+        self._clips, self._prior_draw, self._labelled = clips, prior_draw, labelled
         self.modules: dict[str, nn.Module] = {"encoder": encoder, "losses": nn.ModuleList(losses)}
+        for loss in self._losses:
+            for name in loss.labelled:
+                if name not in labelled:
+                    raise PluginError(
+                        f"loss {loss.name!r} asks for labelled images that this row does not have",
+                        where="labelled",
+                        found=name,
+                        expected=f"one of {sorted(labelled)}",
+                        hint="a loss that asks for tracks declares the capability 'tracks'",
+                    )
         kinds: Any = Kinds()
         groups = [self._losses] if config.schedule == "joint" else [(loss,) for loss in self._losses]
         self._groups = [(group, ViewPlan([(g.views, g.window) for g in group], relations, kinds)) for group in groups]
@@ -91,13 +105,13 @@ class AdaptationTask:
             clips = self._clips.draw(count, plan.window, generator_for(seed, "clips"), shard)
             clips = ClipBatch(clips.images.to(device), clips.intrinsics.to(device), clips.clips)
             drawn = plan.draw(clips, count, seed, shard)
-        source_images = source_poses = None
-        if any(loss.needs_source for loss in group):
-            assert self._source_draw is not None
-            shard.check(self._config.source, "settings.adaptation.source")
-            found = self._source_draw(self._config.source, generator_for(seed, "source"), shard)
-            source_images, source_poses = found[0].to(device), self._gather(found[1].to(device))
-        encoded, source = self._encode(drawn, source_images)
+        images, poses = {}, {}
+        for name in dict.fromkeys(name for loss in group for name in loss.labelled):
+            draw, wanted = self._labelled[name]
+            shard.check(wanted, f"{name} images a step")
+            found = draw(wanted, generator_for(seed, name), shard)
+            images[name], poses[name] = found[0].to(device), self._gather(found[1].to(device))
+        encoded, labelled = self._encode(drawn, images)
         handed = plan.hand_out(encoded)
         total = prior.new_zeros(())
         logs: dict[str, Tensor | float] = {}
@@ -105,8 +119,7 @@ class AdaptationTask:
             given = LossInput(
                 handed[number],
                 prior,
-                source,
-                source_poses,
+                {name: Labelled(labelled[name], poses[name]) for name in loss.labelled},
                 generator_for(seed, "loss", loss.name),
                 step,
                 self.steps,
@@ -115,21 +128,21 @@ class AdaptationTask:
             logs[loss.name] = value.detach()
             total = total + loss.weight * value
         if shard.world > 1:
-            total = total + 0.0 * _sum([e for e, _ in encoded.values()] + ([source] if source is not None else []))
+            total = total + 0.0 * _sum([*(e for e, _ in encoded.values()), *labelled.values()])
         yield Update(self._name(group), total, logs)
         self._follow()
 
     def _encode(
-        self, drawn: Sequence[Drawn], source_images: Tensor | None
-    ) -> tuple[dict[Orbit, tuple[Encoding, Spatial | None]], Encoding | None]:
+        self, drawn: Sequence[Drawn], labelled: Mapping[str, Tensor]
+    ) -> tuple[dict[Orbit, tuple[Encoding, Spatial | None]], dict[str, Encoding]]:
         """One forward pass with gradient, one without, one of the teacher."""
         encoded: dict[Orbit, tuple[Encoding, Spatial | None]] = {}
-        source: Encoding | None = None
+        also: dict[str, Encoding] = {}
         for by in ("stopped", "teacher", "student"):
             mine = [d for d in drawn if d.orbit.by == by]
             images = [d.images.flatten(0, 1) for d in mine]
-            if by == "student" and source_images is not None:
-                images.append(source_images)
+            if by == "student":
+                images += labelled.values()
             if not images:
                 continue
             module = self.modules["teacher" if by == "teacher" else "encoder"]
@@ -137,16 +150,16 @@ class AdaptationTask:
                 out = module(torch.cat(images))
             sizes = [len(i) for i in images]
             pieces = list(zip(out.z.split(sizes), out.feature.split(sizes), strict=True))
-            if len(pieces) > len(mine):
-                source = Encoding(*(self._gather(part) for part in pieces.pop()))
-            for one, (z, feature) in zip(mine, pieces, strict=True):
+            for name, piece in zip(labelled, pieces[len(mine) :], strict=False):
+                also[name] = Encoding(*(self._gather(part) for part in piece))
+            for one, (z, feature) in zip(mine, pieces, strict=False):
                 shape = one.images.shape[:2]
                 encoding = Encoding(self._gather(z.unflatten(0, shape)), self._gather(feature.unflatten(0, shape)))
                 spatial = one.spatial
                 if spatial is not None:
                     spatial = Spatial(self._gather(spatial.matrix), self._gather(spatial.condition))
                 encoded[one.orbit] = (encoding, spatial)
-        return encoded, source
+        return encoded, also
 
     @torch.no_grad()
     def _follow(self) -> None:

@@ -57,6 +57,21 @@ class RehearsalAugmentation(Augmentation):
 
 
 @attrs.frozen
+class Tracks(Augmentation):
+    """What an earlier encoder sees in the target's training clips, and how `distillation` learns from it."""
+
+    photometric: str = attrs.field(default="strong", metadata=_help("kind of photometric jitter: none, weak, strong"))
+    rotation: float = attrs.field(
+        default=30.0, validator=ge(0.0), metadata=_help("in-plane rotation within +-, degrees")
+    )
+    images: int = attrs.field(default=80, validator=ge(1), metadata=_help("target frames a step"))
+    mirror_average: bool = attrs.field(default=True, metadata=_help("see the mean over the crop and its mirror image"))
+    smooth: int = attrs.field(
+        default=15, validator=ge(0), metadata=_help("average each clip over time by a Hann window of this many frames")
+    )
+
+
+@attrs.frozen
 class SourceTraining:
     """Supervised training of an encoder through the frozen pose decoder."""
 
@@ -161,6 +176,9 @@ class Settings:
     )
     rehearsal: RehearsalAugmentation = attrs.field(
         factory=RehearsalAugmentation, metadata=_help("augmentation of rehearsed source images")
+    )
+    tracks: Tracks = attrs.field(
+        factory=Tracks, metadata=_help("what rows with a loss like `distillation` learn from the row they begin from")
     )
     least_distance: float = attrs.field(
         default=0.0,

@@ -94,10 +94,17 @@ class SelfAdaptation:
         stages.append(Stage("latent", key, (*latent, *networks), run))
         known = (*latent, *networks, "latent", "data-source", "data-target")
         scored = ("pose_prior", "data-source", "data-target", "data-poses")
+        tracked = []
         for row in self.rows:
-            stages.append(
-                Stage(row_stage(row.name), self._row_key(row, plain), _needs(row, known), self._training(row))
-            )
+            needs = _needs(row, known)
+            if self._learns_from_tracks(row):
+                needs = (*needs, tracks_stage(row.start))
+                if row.start not in tracked:
+                    tracked.append(row.start)
+                    key = {name: plain["tracks"][name] for name in ("mirror_average", "smooth")}
+                    read = (row_stage(row.start), "pose_prior", "data-target")
+                    stages.append(Stage(tracks_stage(row.start), key, read, self._tracking(row.start)))
+            stages.append(Stage(row_stage(row.name), self._row_key(row, plain), needs, self._training(row)))
         for row in self.rows:
             averaged = {"mirror_average": row.mirror_average, "smooth": row.smooth}
             key = {"protocols": list(recipe.evaluation.protocols), **averaged}
@@ -141,7 +148,13 @@ class SelfAdaptation:
             key["losses"] = [dict(self.loss_table(name)) for name in row.losses]
             key["augmentation"] = plain[row.images]
             key["least_distance"] = self.config.least_distance
+            if self._learns_from_tracks(row):
+                key["tracks"] = plain["tracks"]
         return key
+
+    def _learns_from_tracks(self, row: Row) -> bool:
+        used = (self.loss_table(name)["use"] for name in row.losses)
+        return any("tracks" in self.host.find("alignment_loss", use).capabilities for use in used)
 
     def _check_rows(self) -> None:
         names = [row.name for row in self.rows]
@@ -195,6 +208,9 @@ class SelfAdaptation:
     def _network_training(self, name: str) -> Any:
         return lambda context: latent_stages.train_network(self, name, context)
 
+    def _tracking(self, start: str) -> Any:
+        return lambda context: row_stages.save_tracks(self, start, context)
+
     def _training(self, row: Row) -> Any:
         return lambda context: row_stages.train_row(self, row, context)
 
@@ -229,6 +245,11 @@ def _needs(row: Row, known: tuple[str, ...]) -> tuple[str, ...]:
 def row_stage(name: str) -> str:
     """Stage that trains a row, as a folder name."""
     return "row-" + slug(name)
+
+
+def tracks_stage(start: str) -> str:
+    """Stage that keeps what a row sees in the target's training clips, as a folder name."""
+    return "tracks-" + slug(start)
 
 
 def score_stage(name: str) -> str:

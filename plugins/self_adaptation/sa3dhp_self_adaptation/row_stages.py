@@ -22,7 +22,6 @@ from sa3dhp_core.errors import DataError, RecipeError, nearest
 from sa3dhp_core.evaluation import load_protocol
 from sa3dhp_core.protocols.method import StageContext
 from sa3dhp_core.runner import write_records
-from sa3dhp_core.types import Shard
 from sa3dhp_self_adaptation.adapting import AdaptationTask
 from sa3dhp_self_adaptation.config import Adaptation, Augmentation, Row
 from sa3dhp_self_adaptation.latent_stages import DISTANCES, SCALES, load_networks, pose_views
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
 
 STATISTICS_BATCHES = 40
 CONSTANT = "constant.safetensors"
+TRACKS = "tracks.safetensors"
 SKIPPED = "skipped.json"
 """Left by a row that could not be computed, with the reason."""
 
@@ -88,7 +88,7 @@ def score_row(method: SelfAdaptation, row: Row, context: StageContext) -> None:
         write_records(context.folder, [])
         return
     method.space.load_pose_prior(context.of("pose_prior"), context.engine.device)
-    _score(method, row, context, _predictor(method, row, trained, context.engine.device))
+    _score(method, row, context, _predictor(method, trained, context.engine.device, row.mirror_average))
 
 
 def _copy(trained: Path, folder: Path) -> None:
@@ -98,13 +98,13 @@ def _copy(trained: Path, folder: Path) -> None:
             write_atomic(folder / path.name, partial(shutil.copyfile, path))
 
 
-def _predictor(method: SelfAdaptation, row: Row, trained: Path, device: torch.device) -> Predictor:
+def _predictor(method: SelfAdaptation, trained: Path, device: torch.device, mirror_average: bool) -> Predictor:
     """What a finished row predicts with; the pose prior is loaded."""
     if (trained / CONSTANT).is_file():
         return constant_predictor(read_tensors(trained / CONSTANT)["pose"])
     encoder = method.space.encoder()
     load_weights(trained, {"encoder": encoder})
-    return encoder_predictor(encoder.to(device).eval(), method.space.pose_prior, device, row.mirror_average)
+    return encoder_predictor(encoder.to(device).eval(), method.space.pose_prior, device, mirror_average)
 
 
 def _obstacle(method: SelfAdaptation, row: Row, context: StageContext) -> str | None:
@@ -203,9 +203,15 @@ def _adaptation_task(method: SelfAdaptation, row: Row, encoder: nn.Module, conte
         loss = method.host.build("alignment_loss", table, f"losses[{number}]", parts=parts)
         losses.append(loss.to(device))
     clips = method.data["target"].clips(context.of("data-target"), "train")
-    source = _draw(method, context, "source", _augmentation(method, row.images))
+    labelled = {"source": (_draw(method, context, "source", _augmentation(method, row.images)), config.source)}
+    if any("tracks" in loss.labelled for loss in losses):
+        from sa3dhp_self_adaptation.method import tracks_stage
+
+        seen = clips.tracked(read_tensors(context.of(tracks_stage(row.start)) / TRACKS)["poses"])
+        labelled["tracks"] = (partial(labelled_draw, seen, method.config.tracks), method.config.tracks.images)
     upright = pose_views(method, context, "train", False)
-    return AdaptationTask(encoder, losses, space.relations, clips, upright.poses, source, config, context.engine.gather)
+    gather = context.engine.gather
+    return AdaptationTask(encoder, losses, space.relations, clips, upright.poses, labelled, config, gather)
 
 
 def selected(method: SelfAdaptation, row: Row, distances: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -242,17 +248,27 @@ def _augmentation(method: SelfAdaptation, name: str) -> Augmentation:
     return {"weak": method.config.weak, "strong": method.config.strong, "rehearsal": method.config.rehearsal}[name]
 
 
+def save_tracks(method: SelfAdaptation, start: str, context: StageContext) -> None:
+    """Keep what a finished row sees in the target's training clips, averaged as ``settings.tracks`` says."""
+    from sa3dhp_self_adaptation.method import row_stage
+
+    trained, config = context.of(row_stage(start)), method.config.tracks
+    if not context.engine.fabric.is_global_zero or (trained / SKIPPED).is_file():
+        return
+    device = context.engine.device
+    method.space.load_pose_prior(context.of("pose_prior"), device)
+    clips = method.data["target"].clips(context.of("data-target"), "train")
+    predict = _predictor(method, trained, device, config.mirror_average)
+    seen = torch.cat([predict(images) for images in clips.batches(BATCH)])
+    write_tensors(context.folder / TRACKS, {"poses": smooth_clips(seen, clips.clip_index(), config.smooth)})
+
+
 def _labelled(method: SelfAdaptation, context: StageContext, role: str, split: str) -> Any:
     return method.data[role].labelled(context.of(f"data-{role}"), split)
 
 
 def _draw(method: SelfAdaptation, context: StageContext, role: str, augmentation: Augmentation) -> ImageDraw:
-    data = _labelled(method, context, role, "train")
-
-    def draw(count: int, generator: torch.Generator, shard: Shard) -> tuple[Tensor, Tensor]:
-        return labelled_draw(data, augmentation, count, generator, shard)
-
-    return draw
+    return partial(labelled_draw, _labelled(method, context, role, "train"), augmentation)
 
 
 def _predicted(predict: Predictor, row: Row, data: Any) -> tuple[Tensor, Tensor, Tensor]:
@@ -306,7 +322,7 @@ def evaluate_elsewhere(
             folder = folders[row_stage(row.name)]
             if (folder / SKIPPED).is_file():
                 continue
-            predict = _predictor(method, row, folder, engine.device)
+            predict = _predictor(method, folder, engine.device, row.mirror_average)
             prediction, truth, clips = _predicted(predict, row, labelled)
             records += score(row.name, data, prediction, truth, (protocol,), method.space.skeleton, clips)
     return records

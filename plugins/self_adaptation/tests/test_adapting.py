@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.engine import Engine
 from sa3dhp_core.engine_config import EngineConfig
-from sa3dhp_core.errors import RecipeError
+from sa3dhp_core.errors import PluginError, RecipeError
 from sa3dhp_core.host import Host
-from sa3dhp_core.protocols.alignment import LossParts
+from sa3dhp_core.protocols.alignment import LossInput, LossParts
 from sa3dhp_core.sinks import SinkBoard
 from sa3dhp_core.store import ArrayClips, write_frames
 from sa3dhp_core.types import WHOLE, ClipBatch, Shard
@@ -91,7 +91,7 @@ def task(clips: Any, names: Sequence[str], start: nn.Module | None = None, **key
     config = Adaptation(**{"steps": 4, "clips": 2, "prior": 2, "warm_up": 0, "floor": 1.0, "ema": 0.0, **keys})
     prior = lambda count, generator, shard: torch.randn(count, 17, 3, generator=generator)  # noqa: E731
     return AdaptationTask(
-        start or encoder(), losses(*names), RELATIONS, clips, prior, None, config, lambda values: values
+        start or encoder(), losses(*names), RELATIONS, clips, prior, {}, config, lambda values: values
     )
 
 
@@ -157,6 +157,51 @@ def test_only_the_named_blocks_learn(clips: ArrayClips, tmp_path: Path, schedule
     assert not any("running" in key for key in moved), "normalisation keeps its statistics"
     now = problem.modules["losses"].state_dict()
     assert any(not torch.equal(heads[key], now[key]) for key in heads), "the losses' own heads always learn"
+
+
+class Near(nn.Module):
+    """Wants the first coordinates of z to be those of each labelled image's first joint."""
+
+    views, window, weight = (), 1, 1.0
+
+    def __init__(self, name: str, *labelled: str) -> None:
+        super().__init__()
+        self.name, self.labelled = name, labelled
+
+    def forward(self, given: LossInput) -> Tensor:
+        assert set(given.labelled) == set(self.labelled), "a loss gets what it asked for and no more"
+        return sum(
+            (found.encoding.z[:, :3] - found.poses[:, 0]).square().mean() for found in given.labelled.values()
+        ) + torch.zeros(())
+
+
+def test_losses_get_the_labelled_images_that_they_ask_for(clips: ArrayClips) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def images(name: str, count: int) -> tuple[Any, int]:
+        def draw(wanted: int, generator: torch.Generator, shard: Shard) -> tuple[Tensor, Tensor]:
+            asked.append((name, wanted))
+            return torch.rand(wanted, 3, SIZE, SIZE, generator=generator), torch.rand(wanted, 17, 3)
+
+        return draw, count
+
+    offered = {name: images(name, count) for name, count in (("source", 5), ("tracks", 3))}
+    config = Adaptation(steps=2, clips=2, prior=2)
+    prior = lambda count, generator, shard: torch.randn(count, 17, 3, generator=generator)  # noqa: E731
+
+    def problem(*made: Any) -> AdaptationTask:
+        same = lambda values: values  # noqa: E731
+        return AdaptationTask(encoder(), made, RELATIONS, clips, prior, offered, config, same)
+
+    (update,) = problem(Near("both", "source", "tracks"), Near("one", "tracks")).updates(
+        0, torch.Generator().manual_seed(1), WHOLE
+    )
+    update.loss.backward()
+    assert asked == [("source", 5), ("tracks", 3)], "each set is drawn once a step"
+    assert set(update.logs) == {"both", "one"}
+    with pytest.raises(PluginError, match="'strange' asks for labelled images") as caught:
+        problem(Near("strange", "target"))
+    assert "source" in str(caught.value) and "capability" in str(caught.value)
 
 
 def test_an_unknown_block_is_refused() -> None:

@@ -12,7 +12,15 @@ from sa3dhp_core.errors import RecipeError
 from sa3dhp_core.geometry import average_over_time
 from sa3dhp_core.host import Host
 from sa3dhp_core.recipe import Recipe, recipe_from
-from sa3dhp_self_adaptation.method import SelfAdaptation, loss_name, network_stage, row_stage, score_stage, slug
+from sa3dhp_self_adaptation.method import (
+    SelfAdaptation,
+    loss_name,
+    network_stage,
+    row_stage,
+    score_stage,
+    slug,
+    tracks_stage,
+)
 from sa3dhp_self_adaptation.row_stages import selected
 from sa3dhp_self_adaptation.scoring import smooth_clips
 
@@ -97,6 +105,27 @@ def test_the_graph_of_stages() -> None:
     assert all(set(stage.requires) <= known for stage in stages.values())
     with_motion = method(SOURCE, ADAPT, motion_prior={"use": "motion-dct"}).stages()
     assert "motion_prior" in {stage.name for stage in with_motion}
+
+
+def test_distillation_learns_from_the_tracks_of_the_row_it_begins_from() -> None:
+    losses = [*content()["losses"], {"use": "distillation", "name": "tracks"}]
+    later = {"name": "later", "kind": "adapt", "start": "adapted", "losses": ["tracks"]}
+    again = {**later, "name": "again", "losses": ["tracks", "turn"]}
+    stages = {stage.name: stage for stage in method(SOURCE, ADAPT, later, again, losses=losses).stages()}
+    assert [name for name in stages if name.startswith("tracks-")] == [tracks_stage("adapted")]
+    names = [*stages]
+    assert names.index(row_stage("adapted")) < names.index(tracks_stage("adapted")) < names.index(row_stage("later"))
+    assert set(stages[tracks_stage("adapted")].requires) == {row_stage("adapted"), "pose_prior", "data-target"}
+    for row in ("later", "again"):
+        assert tracks_stage("adapted") in stages[row_stage(row)].requires
+    assert "data-target" not in stages[row_stage("source-only")].requires
+
+    def moved(**tracks: Any) -> set[str]:
+        after = keys(SOURCE, ADAPT, later, losses=losses, settings={"tracks": tracks})
+        return {name for name, key in keys(SOURCE, ADAPT, later, losses=losses).items() if key != after[name]}
+
+    assert moved(smooth=3) == {tracks_stage("adapted"), row_stage("later")}
+    assert moved(images=7) == moved(rotation=3.0) == {row_stage("later")}
 
 
 def keys(*rows: dict[str, Any], **more: Any) -> dict[str, Any]:
