@@ -92,7 +92,11 @@ class PoseSequences(Protocol):
 
 
 class ImageData(Protocol):
-    """What an `image_data` component builds."""
+    """What an `image_data` component builds.
+
+    It may have a ``fingerprint() -> dict``: what beside its table decides the result, for example the numbers behind a
+    name in it. Data are prepared anew when that changes.
+    """
 
     splits: tuple[str, ...]
 

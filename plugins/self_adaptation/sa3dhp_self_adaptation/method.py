@@ -72,7 +72,7 @@ class SelfAdaptation:
         """All stages."""
         recipe, plain = self.recipe, attrs.asdict(self.config)
         viewpoints, frames = plain["viewpoints"], plain["frames"]
-        stages = [Stage(f"data-{role}", {"data": recipe.data[role]}, (), self._preparation(role)) for role in self.data]
+        stages = [Stage(f"data-{role}", self._data_key(role), (), self._preparation(role)) for role in self.data]
         prior_key = {"prior": recipe.pose_prior, "viewpoints": viewpoints}
         stages.append(
             Stage("pose_prior", prior_key, ("data-poses",), lambda c: latent_stages.train_pose_prior(self, c))
@@ -129,6 +129,10 @@ class SelfAdaptation:
                     if relation in self.space.relations and relation not in wanted:
                         wanted.append(relation)
         return tuple(wanted)
+
+    def _data_key(self, role: str) -> dict[str, Any]:
+        told: Any = getattr(self.data[role], "fingerprint", dict)()
+        return {"data": self.recipe.data[role], "fingerprint": told}
 
     def _row_key(self, row: Row, plain: Mapping[str, Any]) -> dict[str, Any]:
         if row.kind == "again":

@@ -23,6 +23,7 @@ from sa3dhp_self_adaptation.method import (
 )
 from sa3dhp_self_adaptation.row_stages import selected
 from sa3dhp_self_adaptation.scoring import smooth_clips
+from sa3dhp_world.looks import look
 
 HOST = Host.load()
 SOURCE = {"name": "source-only", "kind": "source"}
@@ -152,6 +153,18 @@ def test_keys_change_with_what_a_stage_depends_on_and_with_nothing_else() -> Non
     assert moved(keys(SOURCE, {**ADAPT, "headline": True})) == set()
     other = [{"use": "relation", "name": "turn", "relation": "turn", "norm": "l2"}, {"use": "rehearsal"}]
     assert moved(keys(SOURCE, ADAPT, losses=other)) == {row}
+
+
+def test_data_are_prepared_anew_when_a_looks_numbers_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = {**content()["data"], "target": {"use": "world", "look": "mild", "role": "target"}}
+
+    def key() -> Any:
+        return {stage.name: stage.key for stage in method(SOURCE, data=data).stages()}["data-target"]
+
+    before = key()
+    assert key() == before and before["fingerprint"]["clutter"] == look("mild").clutter
+    monkeypatch.setattr("sa3dhp_world.data.look", lambda name, **more: attrs.evolve(look(name, **more), clutter=0.9))
+    assert key() != before
 
 
 def test_near_relations_are_left_out(caplog: pytest.LogCaptureFixture) -> None:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import attrs
 import torch
 from torch import Tensor
 
@@ -109,6 +110,10 @@ class WorldImages:
         self._config = config
         self._look = look_of(config)
         self._mocap = read_motion(Path(config.motion)) if config.motion else None
+
+    def fingerprint(self) -> dict[str, Any]:
+        """The look's numbers: a recipe tells its name."""
+        return attrs.asdict(self._look)
 
     def prepare(self, folder: Path) -> None:
         """Render every split; finished pieces of an interrupted call are kept and reused."""
