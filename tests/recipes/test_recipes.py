@@ -15,6 +15,7 @@ import torch
 from sa3dhp_core import runner
 from sa3dhp_core.atomic import read_json, read_tensors
 from sa3dhp_core.cards import card_ids, registry_folder
+from sa3dhp_core.engine.checkpoint import load_weights
 from sa3dhp_core.errors import DataError, RecipeError
 from sa3dhp_core.host import Host
 from sa3dhp_core.recipe import check, load_recipe
@@ -138,6 +139,33 @@ def test_mocap_runs_on_real_motion(host: Host, store: Path, tmp_path: Path) -> N
     assert "oracle" in rows_scored(results, "target-test")
     families = host.build("pose_data", load_recipe("sa3dhp-mocap", paths).data["poses"], "data.poses")
     assert "walk" in families.sequences(stages(tmp_path)["data-poses"], "train").families()
+
+
+@pytest.mark.slow
+def test_tracks_are_what_the_encoder_sees_averaged_over_mirror_and_time(
+    host: Host, store: Path, tmp_path: Path
+) -> None:
+    small = shrunk("quickstart", host)
+    runner.run(small, host, tmp_path, store=store)
+    folders = stages(tmp_path)
+    method = host.build("method", {"use": small.method, **small.settings}, "settings", recipe=small, host=host)
+    prior = method.space.load_pose_prior(folders["pose_prior"], torch.device("cpu"))
+    encoder = method.space.encoder().eval()
+    load_weights(folders["row-relations"], {"encoder": encoder})
+    clips = method.data["target"].clips(folders["data-target"], "train")
+    images = torch.cat(list(clips.batches(64)))
+    with torch.no_grad():
+        seen = prior.decode(encoder(images).z)
+        mirrored = prior.decode(encoder(images.flip(-1)).z)
+    seen = 0.5 * (seen + mirrored[:, list(prior.skeleton.mirror)] * torch.tensor([-1.0, 1.0, 1.0]))
+    reach, index = (method.config.tracks.smooth + 1) / 2, clips.clip_index()
+    expected = torch.empty_like(seen)
+    for frame in range(len(seen)):
+        near = [k for k in range(len(seen)) if index[k] == index[frame] and abs(k - frame) < reach]
+        weights = torch.tensor([0.5 + 0.5 * math.cos(math.pi * (k - frame) / reach) for k in near])
+        expected[frame] = torch.einsum("k,kji->ji", weights / weights.sum(), seen[near])
+    tracks = read_tensors(folders["tracks-relations"] / "tracks.safetensors")["poses"]
+    assert (tracks - expected).abs().max() < 1e-4 and not torch.allclose(tracks, seen, atol=1e-3)
 
 
 def documented_swap(page: str) -> list[str]:
