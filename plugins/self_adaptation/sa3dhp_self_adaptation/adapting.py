@@ -20,6 +20,9 @@ from sa3dhp_self_adaptation.config import Adaptation
 from sa3dhp_self_adaptation.photometric import Kinds
 from sa3dhp_self_adaptation.supervised import ImageDraw, cosine
 
+COUNTS = {"source": "settings.adaptation.source", "tracks": "settings.tracks.images"}
+"""The key that says how many labelled images of a kind a step takes."""
+
 
 class AdaptationTask:
     """`Task`: adapt an encoder with alignment losses.
@@ -108,7 +111,7 @@ class AdaptationTask:
         images, poses = {}, {}
         for name in dict.fromkeys(name for loss in group for name in loss.labelled):
             draw, wanted = self._labelled[name]
-            shard.check(wanted, f"{name} images a step")
+            shard.check(wanted, COUNTS[name])
             found = draw(wanted, generator_for(seed, name), shard)
             images[name], poses[name] = found[0].to(device), self._gather(found[1].to(device))
         encoded, labelled = self._encode(drawn, images)
