@@ -67,10 +67,15 @@ def write_frames(
                 raise DataError(f"{name} do not fit the images", where=where, found=len(value), expected=count)
     if int(starts[-1]) != count or bool((starts.diff() <= 0).any()):
         raise DataError("clip starts do not rise to the number of frames", where=where, found=starts.tolist()[-3:])
-    if poses is not None and not bool(torch.isfinite(poses).all()):
-        raise DataError("poses are not finite", where=where, found="NaN or infinity", expected="metres")
+    if poses is not None:
+        _check_finite("poses", poses, where)
     meta = {"fps": fps, "licence": licence, "families": list(families), "skeleton": skeleton}
     write_tensors(split_file(folder, split), tensors, meta)
+
+
+def _check_finite(what: str, values: Tensor, where: str) -> None:
+    if not bool(torch.isfinite(values).all()):
+        raise DataError(f"{what} are not finite", where=where, found="NaN or infinity", expected="metres")
 
 
 class _Frames:
@@ -117,8 +122,7 @@ class ArrayImages(_Frames):
             expected = (len(self), len(self.skeleton), 3)
             if tuple(poses.shape) != expected:
                 raise DataError("poses do not fit", where=self.where, found=tuple(poses.shape), expected=expected)
-            if not bool(torch.isfinite(poses).all()):
-                raise DataError("poses are not finite", where=self.where, found="NaN or infinity", expected="metres")
+            _check_finite("poses", poses, self.where)
             self._tensors = {**self._tensors, "poses": poses}
         if "poses" not in self._tensors:
             raise DataError("this split has no ground-truth poses", where=self.where, hint="use it as unlabelled clips")
@@ -203,8 +207,7 @@ def write_poses(
         DataError: the lengths do not fit, or a position is not finite.
     """
     where = str(split_file(folder, split))
-    if not bool(torch.isfinite(positions).all()):
-        raise DataError("positions are not finite", where=where, found="NaN or infinity", expected="metres")
+    _check_finite("positions", positions, where)
     if int(starts[-1]) != len(positions) or bool((starts.diff() <= 0).any()):
         raise DataError("sequence starts do not rise to the number of frames", where=where, found=starts.tolist()[-3:])
     root = skeleton_card(skeleton).index(skeleton_card(skeleton).root)
@@ -218,7 +221,6 @@ class ArrayPoses:
 
     def __init__(self, folder: Path, split: str) -> None:
         path = split_file(folder, split)
-        self._folder, self._split = folder, split
         self.where = str(path)
         tensors = read_tensors(path)
         meta = read_meta(path)

@@ -104,11 +104,7 @@ class RehearsalConfig:
 
 
 @attrs.frozen
-class DistillationConfig:
+class DistillationConfig(RehearsalConfig):
     """Supervision by the tracks that the row's first encoder sees in target clips."""
 
     name: str = attrs.field(default="distillation", metadata=_help("what rows call this loss"))
-    weight: float = attrs.field(default=1.0, validator=ge(0.0), metadata=_help("factor in the total"))
-    latent: float = attrs.field(
-        default=1.0, validator=ge(0.0), metadata=_help("weight of the latent's error beside the pose's")
-    )

@@ -6,10 +6,9 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from sa3dhp_alignment.config import DistillationConfig, RehearsalConfig
+from sa3dhp_alignment.config import RehearsalConfig
+from sa3dhp_alignment.relational import POSE_SCALE_M
 from sa3dhp_core.protocols.alignment import LossInput, LossParts, View
-
-POSE_SCALE_M = 0.1
 
 
 class _Supervision(nn.Module):
@@ -19,7 +18,7 @@ class _Supervision(nn.Module):
     views: tuple[View, ...] = ()
     window = 1
 
-    def __init__(self, config: RehearsalConfig | DistillationConfig, *, parts: LossParts) -> None:
+    def __init__(self, config: RehearsalConfig, *, parts: LossParts) -> None:
         super().__init__()
         self.weight, self.name, self._parts, self._latent = config.weight, config.name, parts, config.latent
 

@@ -143,9 +143,8 @@ class AdaptationTask:
         also: dict[str, Encoding] = {}
         for by in ("stopped", "teacher", "student"):
             mine = [d for d in drawn if d.orbit.by == by]
-            images = [d.images.flatten(0, 1) for d in mine]
-            if by == "student":
-                images += labelled.values()
+            more = labelled if by == "student" else {}
+            images = [*(d.images.flatten(0, 1) for d in mine), *more.values()]
             if not images:
                 continue
             module = self.modules["teacher" if by == "teacher" else "encoder"]
@@ -153,9 +152,9 @@ class AdaptationTask:
                 out = module(torch.cat(images))
             sizes = [len(i) for i in images]
             pieces = list(zip(out.z.split(sizes), out.feature.split(sizes), strict=True))
-            for name, piece in zip(labelled, pieces[len(mine) :], strict=False):
+            for name, piece in zip(more, pieces[len(mine) :], strict=True):
                 also[name] = Encoding(*(self._gather(part) for part in piece))
-            for one, (z, feature) in zip(mine, pieces, strict=False):
+            for one, (z, feature) in zip(mine, pieces[: len(mine)], strict=True):
                 shape = one.images.shape[:2]
                 encoding = Encoding(self._gather(z.unflatten(0, shape)), self._gather(feature.unflatten(0, shape)))
                 spatial = one.spatial

@@ -94,17 +94,15 @@ class SelfAdaptation:
         stages.append(Stage("latent", key, (*latent, *networks), run))
         known = (*latent, *networks, "latent", "data-source", "data-target")
         scored = ("pose_prior", "data-source", "data-target", "data-poses")
-        tracked = []
+        tracked = {row.start for row in self.rows if self._learns_from_tracks(row)}
         for row in self.rows:
-            needs = _needs(row, known)
-            if self._learns_from_tracks(row):
-                needs = (*needs, tracks_stage(row.start))
-                if row.start not in tracked:
-                    tracked.append(row.start)
-                    key = {name: plain["tracks"][name] for name in ("mirror_average", "smooth")}
-                    read = (row_stage(row.start), "pose_prior", "data-target")
-                    stages.append(Stage(tracks_stage(row.start), key, read, self._tracking(row.start)))
+            seen = (tracks_stage(row.start),) if self._learns_from_tracks(row) else ()
+            needs = (*_needs(row, known), *seen)
             stages.append(Stage(row_stage(row.name), self._row_key(row, plain), needs, self._training(row)))
+            if row.name in tracked:
+                key = {name: plain["tracks"][name] for name in ("mirror_average", "smooth")}
+                read = (row_stage(row.name), "pose_prior", "data-target")
+                stages.append(Stage(tracks_stage(row.name), key, read, self._tracking(row.name)))
         for row in self.rows:
             averaged = {"mirror_average": row.mirror_average, "smooth": row.smooth}
             key = {"protocols": list(recipe.evaluation.protocols), **averaged}

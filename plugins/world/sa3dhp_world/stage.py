@@ -202,7 +202,7 @@ def stage(
         poles = _poles(look, target, toward, placed, uniform)
         parts.append(Strokes(*(each(value) for value in attrs.astuple(poles, recurse=False))))
     if others is not None:
-        parts += _bystanders(look, target, toward, others, settings)
+        parts += _bystanders(look, target, toward, others, uniform)
     light = normalize(normal[:, 45:48] * look.light_spread + normal.new_tensor([0.0, 0.0, 1.0]) - 0.5 * toward, dim=-1)
     ambient = look.ambient[0] + (look.ambient[1] - look.ambient[0]) * uniform[:, 35]
     place = torch.stack([0.5 + 1.0 * uniform[:, 36], 2 * uniform[:, 37] - 1, 2 * uniform[:, 38] - 1], dim=1)
@@ -215,18 +215,17 @@ def stage(
 
 def who_stands_by(look: Look, settings: Sequence[ClipSetting]) -> Tensor:
     """``(C, BYSTANDERS)``: whether each clip's bystanders are there."""
-    drawn = torch.stack([_bystander_draws(settings, k)[:, 40] for k in range(BYSTANDERS)], dim=1)
+    uniform = torch.stack([setting.uniform for setting in settings])
+    drawn = torch.stack([_bystander_draws(uniform, k)[:, 40] for k in range(BYSTANDERS)], dim=1)
     return drawn < look.bystanders / BYSTANDERS
 
 
-def _bystander_draws(settings: Sequence[ClipSetting], k: int) -> Tensor:
+def _bystander_draws(uniform: Tensor, k: int) -> Tensor:
     """``(C, 48)`` draws of each clip's k-th bystander: the setting's own, in another order."""
-    return torch.stack([s.uniform for s in settings]).roll(7 + 5 * k, dims=1)
+    return uniform.roll(7 + 5 * k, dims=1)
 
 
-def _bystanders(
-    look: Look, target: Tensor, toward: Tensor, others: Bystanders, settings: list[ClipSetting]
-) -> list[Strokes]:
+def _bystanders(look: Look, target: Tensor, toward: Tensor, others: Bystanders, uniform: Tensor) -> list[Strokes]:
     """Other people, behind or beside the subject, never in front. Only those who are there cost anything."""
     frames = others.joints.shape[1]
     seat = (others.present.flatten().cumsum(0) - 1).view_as(others.present)
@@ -235,14 +234,14 @@ def _bystanders(
         if not bool(present.any()):
             continue
         rows = present.nonzero().squeeze(1)
-        uniform, joints = _bystander_draws(settings, k)[rows], others.joints[seat[rows, k]]
+        draws, joints = _bystander_draws(uniform, k)[rows], others.joints[seat[rows, k]]
         away = normalize(toward[rows] * toward.new_tensor([1.0, 1.0, 0.0]), dim=-1)
         side = torch.stack([away[:, 1], -away[:, 0], away[:, 2]], dim=-1)
-        shift = away * (0.9 + 1.5 * uniform[:, 41:42]) + side * (1.6 * uniform[:, 42:43] - 0.8)
+        shift = away * (0.9 + 1.5 * draws[:, 41:42]) + side * (1.6 * draws[:, 42:43] - 0.8)
         ground = (target[rows] + shift) * target.new_tensor([1.0, 1.0, 0.0])
         here = joints - joints.mean(dim=(1, 2), keepdim=True) * target.new_tensor([1.0, 1.0, 0.0])
         here = (here + ground[:, None, None]).flatten(0, 1)
-        worn, girth = appearance(look, uniform), others.girth[seat[rows, k]]
+        worn, girth = appearance(look, draws), others.girth[seat[rows, k]]
         each = lambda value: value.repeat_interleave(frames, dim=0)  # noqa: E731, B023
         strokes = dress(here, each(girth), Appearance(each(worn.palette), each(worn.texture)), subject=False)
         place = (present.cumsum(0) - 1).clamp(min=0)  # clips without one borrow the first's strokes, with no thickness
