@@ -22,6 +22,7 @@ NOUNS: dict[str, str] = {
     "alignment_loss": "names the views it needs, maps their embeddings to a scalar",
     "relation_score": "scores relations, for example by latent distance",
     "lifter": "2D keypoints to 3D poses",
+    "image_synthesis": "labelled images to images of other poses",
     "method": "a graph of stages",
     "sink": "where metrics and pictures go",
     "command": "sub-commands for the `sa3dhp` command line",

@@ -83,6 +83,12 @@ def sa3dhp_lifters() -> Sequence[Component]:
 
 
 @hookspec
+def sa3dhp_image_syntheses() -> Sequence[Component]:
+    """Image syntheses; a method builds one where its recipe names it, for example in ``[settings.synthesis]``."""
+    raise NotImplementedError
+
+
+@hookspec
 def sa3dhp_methods() -> Sequence[Component]:
     """Methods; the runner asks the one named by the recipe's ``method`` for its stages."""
     raise NotImplementedError
@@ -112,6 +118,7 @@ HOOKS: dict[str, str] = {
     "alignment_loss": "sa3dhp_alignment_losses",
     "relation_score": "sa3dhp_relation_scores",
     "lifter": "sa3dhp_lifters",
+    "image_synthesis": "sa3dhp_image_syntheses",
     "method": "sa3dhp_methods",
     "sink": "sa3dhp_sinks",
     "command": "sa3dhp_commands",

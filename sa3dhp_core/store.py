@@ -128,12 +128,13 @@ class ArrayImages(_Frames):
             raise DataError("this split has no ground-truth poses", where=self.where, hint="use it as unlabelled clips")
 
     def _batch(self, index: Tensor | slice) -> LabelledBatch:
-        parts = self._tensors.get("parts")
+        further = {name: self._tensors[name][index] for name in ("parts", "keypoints") if name in self._tensors}
         return LabelledBatch(
             images=self._images(index),
             poses=self._tensors["poses"][index],
-            parts=None if parts is None else parts[index],
             intrinsics=self._tensors["intrinsics"][index],
+            parts=further.get("parts"),
+            keypoints=further.get("keypoints"),
         )
 
     def draw(self, count: int, generator: torch.Generator, shard: Shard = WHOLE) -> LabelledBatch:

@@ -24,6 +24,7 @@ from sa3dhp_core.cards import card_ids, skeleton
 from sa3dhp_core.cli import main
 from sa3dhp_core.components import NOUNS
 from sa3dhp_core.errors import RecipeError, Sa3dhpError
+from sa3dhp_core.geometry import procrustes
 from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.alignment import Encoded, LossInput, LossParts
 from sa3dhp_core.recipe import COMPONENT_LISTS, COMPONENTS, KEYS, Recipe, check, data_noun, load_recipe, recipe_from
@@ -458,6 +459,19 @@ def try_lifter(example: Example) -> None:
     )
 
 
+def try_image_synthesis(example: Example) -> None:
+    table = {"use": "world", "role": "source", "train_clips": 2, "validation_clips": 1, "test_clips": 1, "frames": 1}
+    data = example.host.build("image_data", table, "data.source")
+    data.prepare(example.folder)
+    make = example.build(source=data.labelled(example.folder, "train"), generator=torch.Generator())
+    batch = make(poses(3), torch.Generator())
+    assert batch.images.shape == (3, 3, 64, 64) and batch.intrinsics.shape == (3, 3, 3)
+    assert torch.allclose(procrustes(batch.poses, poses(3), scale=False), poses(3), atol=1e-4)
+    column, row = batch.keypoints.long().unbind(-1)
+    assert bool((batch.images[torch.arange(3)[:, None], :, row, column] == 1).all())
+    assert 1 / 64**2 < float((batch.images == 1).float().mean()) <= len(BONES) / 64**2
+
+
 def try_sink(example: Example) -> None:
     sink = example.build(folder=example.folder)
     sink.stage_started("source", 10)
@@ -553,10 +567,12 @@ relations = [{ use = "my-upside-down" }]
 losses = [{ use = "my-smooth", weight = 0.1 }, { use = "relation", name = "turned", relation = "upside-down" }]
 sinks = [{ use = "my-csv" }]
 settings.samples = 1
+settings.synthesis = { images = 8, by = { use = "my-dots" } }
 settings.source = { steps = 2, batch = 8 }
 settings.adaptation = { steps = 2, clips = 1, prior = 8 }
 rows = [
   { name = "source-only", kind = "source" },
+  { name = "dotted", kind = "source", start = "source-only", synthesised = 0.5 },
   { name = "adapted", kind = "adapt", start = "source-only", losses = ["my-smooth", "turned"] },
 ]
 """
@@ -573,7 +589,7 @@ def test_the_examples_together_make_a_run(example: Callable[..., Host], tmp_path
     assert [id for id in own if f'"{id}"' not in OWN] == []
     results = run(recipe_from(tomllib.loads(OWN)), host, tmp_path / "run")
     rows = {record["row"]: record["value"] for record in results["records"] if record["protocol"] == "mpjpe-root"}
-    assert {"pose prior", "motion prior", "relation upside-down", "source-only", "adapted"} == set(rows)
+    assert {"pose prior", "motion prior", "relation upside-down", "source-only", "dotted", "adapted"} == set(rows)
     assert rows["pose prior"] == pytest.approx(0.0, abs=1e-3) and rows["relation upside-down"] > 500
     lines = (tmp_path / "run" / "results.csv").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 1 + len(results["records"])

@@ -1,6 +1,6 @@
 """Protocols explain themselves, and what every installed first-party component builds keeps its noun's promise.
 
-The components are small but real; nothing is trained, prepared or downloaded.
+The components are small but real; nothing is trained or downloaded.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from sa3dhp_core.protocols.motion_prior import MotionPrior
 from sa3dhp_core.protocols.pose_prior import PosePrior
 from sa3dhp_core.protocols.relation import Relation, RelationNetwork, RelationScore
 from sa3dhp_core.protocols.sink import Sink
+from sa3dhp_core.protocols.synthesis import ImageSynthesis
 from sa3dhp_core.protocols.task import Task
 from sa3dhp_core.recipe import load_recipe
 
@@ -47,6 +48,7 @@ PROMISED: dict[str, type] = {
     "alignment_loss": AlignmentLoss,
     "relation_score": RelationScore,
     "lifter": Lifter,
+    "image_synthesis": ImageSynthesis,
     "method": Method,
     "sink": Sink,
 }
@@ -57,6 +59,7 @@ TABLES: dict[tuple[str, str], dict[str, Any]] = {
         "options": {"embedding_size": 8, "hidden_sizes": [8, 8, 8, 8], "depths": [1, 1, 1, 1]},
     },
     ("alignment_loss", "relation"): {"relation": "flip"},
+    ("image_synthesis", "puppet"): {"pool": 30},
     ("alignment_loss", "prior-matching"): {"relation": "flip"},
 }
 """Keys that a small component needs beside its defaults."""
@@ -132,6 +135,13 @@ def network_parts(_: Path | None = None) -> dict[str, Any]:
     return {"width": prior.latent, "condition": 0, "bound": prior.bound, "pose_prior": prior}
 
 
+def labelled_source(folder: Path) -> dict[str, Any]:
+    small = {"train_clips": 30, "validation_clips": 1, "test_clips": 1, "frames": 1}
+    data = HOST.build("image_data", {"use": "world", "role": "source", **small}, "data.source")
+    data.prepare(folder)
+    return {"source": data.labelled(folder, "train"), "generator": torch.Generator()}
+
+
 PARTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "image_data": lambda _: {},
     "pose_data": lambda _: {},
@@ -143,6 +153,7 @@ PARTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "relation_network": network_parts,
     "alignment_loss": loss_parts,
     "relation_score": lambda _: {},
+    "image_synthesis": labelled_source,
     "method": lambda _: {"recipe": load_recipe("quickstart"), "host": HOST},
     "sink": lambda folder: {"folder": folder},
 }

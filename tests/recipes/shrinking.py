@@ -29,6 +29,8 @@ SMALL: dict[str, Any] = {
     "warm_up": 1,
     "projections": 8,
     "units": 8,
+    "images": 12,
+    "pool": 12,
 }
 """Key to the largest value that a test can afford; it is lowered wherever a component or the method has such a key."""
 
@@ -44,15 +46,15 @@ def shrunk(recipe: str, host: Host, overrides: Sequence[str] = ()) -> Recipe:
 
 def _lowering(recipe: Recipe, host: Host) -> Iterator[str]:
     for role, table in recipe.data.items():
-        yield from _lowered(f"data.{role}", host.config(data_noun(role), table, role))
+        yield from _lowered(host, f"data.{role}", host.config(data_noun(role), table, role))
     for key, noun in COMPONENTS.items():
         if (table := getattr(recipe, key)) is not None:
-            yield from _lowered(key, host.config(noun, table, key))
+            yield from _lowered(host, key, host.config(noun, table, key))
     for key, noun in COMPONENT_LISTS.items():
         for number, table in enumerate(getattr(recipe, key)):
-            yield from _lowered(f"{key}.{number}", host.config(noun, table, key))
+            yield from _lowered(host, f"{key}.{number}", host.config(noun, table, key))
     settings = host.config("method", {"use": recipe.method, **recipe.settings}, "settings")
-    yield from _lowered("settings", settings)
+    yield from _lowered(host, "settings", settings)
     if settings.adaptation.schedule == "alternating":  # each loss its turn
         yield f"settings.adaptation.steps={max(2, len(recipe.losses))}"
     for number, row in enumerate(recipe.rows):
@@ -65,14 +67,16 @@ def _lowering(recipe: Recipe, host: Host) -> Iterator[str]:
         yield "engine.threads=1"
 
 
-def _lowered(path: str, config: Any) -> Iterator[str]:
-    """Overrides for one attrs value and those inside it."""
+def _lowered(host: Host, path: str, config: Any) -> Iterator[str]:
+    """Overrides for one attrs value and those inside it, tables of components among them."""
     for field in attrs.fields(type(config)):
-        value = getattr(config, field.name)
-        if attrs.has(type(value)):
-            yield from _lowered(f"{path}.{field.name}", value)
+        value, inner = getattr(config, field.name), f"{path}.{field.name}"
+        if noun := field.metadata.get("component"):
+            yield from _lowered(host, inner, host.config(noun, value, inner))
+        elif attrs.has(type(value)):
+            yield from _lowered(host, inner, value)
         elif field.name in SMALL and isinstance(value, (int, float)) and value > SMALL[field.name]:
-            yield f"{path}.{field.name}={SMALL[field.name]}"
+            yield f"{inner}={SMALL[field.name]}"
 
 
 def by_name(rows: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

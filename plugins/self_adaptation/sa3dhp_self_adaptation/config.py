@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import attrs
@@ -69,6 +70,16 @@ class Tracks(Augmentation):
     smooth: int = attrs.field(
         default=15, validator=ge(0), metadata=_help("average each clip over time by a Hann window of this many frames")
     )
+
+
+@attrs.frozen
+class Synthesis:
+    """Labelled images made from source images and unpaired poses, for rows that ask for a share of them."""
+
+    by: Mapping[str, Any] = attrs.field(
+        metadata={"component": "image_synthesis", **_help("table of the component that makes them")}
+    )
+    images: int = attrs.field(default=20000, validator=ge(1), metadata=_help("how many are made"))
 
 
 @attrs.frozen
@@ -141,6 +152,11 @@ class Row:
         validator=in_(("", "weak", "strong", "rehearsal")),
         metadata=_help("of labelled images; if empty: weak, or for an adaptation that of rehearsal"),
     )
+    synthesised: float = attrs.field(
+        default=0.0,
+        validator=[ge(0.0), le(1.0)],
+        metadata=_help("share of synthesised images among the labelled source images (settings.synthesis)"),
+    )
     losses: tuple[str, ...] = attrs.field(default=(), metadata=_help("names of the losses of an adaptation"))
     weights: dict[str, float] = attrs.field(factory=dict, metadata=_help("other weights of losses, by name"))
     adaptation: Adaptation | None = attrs.field(default=None, metadata=_help("other settings of this adaptation"))
@@ -179,6 +195,9 @@ class Settings:
     )
     tracks: Tracks = attrs.field(
         factory=Tracks, metadata=_help("what rows with a loss like `distillation` learn from the row they begin from")
+    )
+    synthesis: Synthesis | None = attrs.field(
+        default=None, metadata=_help("labelled images of unpaired poses, for rows that are told `synthesised`")
     )
     least_distance: float = attrs.field(
         default=0.0,

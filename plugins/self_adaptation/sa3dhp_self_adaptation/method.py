@@ -20,9 +20,10 @@ from sa3dhp_core.structuring import structure
 from sa3dhp_self_adaptation import analysis, latent_stages, row_stages
 from sa3dhp_self_adaptation.config import Row, Settings
 from sa3dhp_self_adaptation.space import LatentSpace
+from sa3dhp_self_adaptation.synthesis import SYNTHESISED, synthesise
 
-SCORING = ("adaptation", "headline", "mirror_average", "smooth")
-"""Keys of a row that its training's key does not hold: `adaptation` is told apart, the others concern its scoring."""
+APART = ("adaptation", "synthesised", "headline", "mirror_average", "smooth")
+"""Keys of a row that its training's key does not hold as they are: two are told apart, the others concern scoring."""
 
 
 class SelfAdaptation:
@@ -92,12 +93,17 @@ class SelfAdaptation:
         key = {"relations": list(recipe.relations), "frames": frames, "viewpoints": viewpoints}
         run = lambda c: latent_stages.measure_latent(self, c)  # noqa: E731
         stages.append(Stage("latent", key, (*latent, *networks), run))
+        if (synthesis := self.config.synthesis) is not None:
+            key = {"synthesis": plain["synthesis"], "viewpoints": viewpoints}
+            run = lambda c: synthesise(self, synthesis, c)  # noqa: E731
+            stages.append(Stage(SYNTHESISED, key, ("data-source", "data-poses"), run))
         known = (*latent, *networks, "latent", "data-source", "data-target")
         scored = ("pose_prior", "data-source", "data-target", "data-poses")
         tracked = {row.start for row in self.rows if self._learns_from_tracks(row)}
         for row in self.rows:
-            seen = (tracks_stage(row.start),) if self._learns_from_tracks(row) else ()
-            needs = (*_needs(row, known), *seen)
+            tracks = (tracks_stage(row.start),) if self._learns_from_tracks(row) else ()
+            made = (SYNTHESISED,) if row.synthesised else ()
+            needs = (*_needs(row, known), *tracks, *made)
             stages.append(Stage(row_stage(row.name), self._row_key(row, plain), needs, self._training(row)))
             if row.name in tracked:
                 key = {name: plain["tracks"][name] for name in ("mirror_average", "smooth")}
@@ -135,7 +141,7 @@ class SelfAdaptation:
     def _row_key(self, row: Row, plain: Mapping[str, Any]) -> dict[str, Any]:
         if row.kind == "again":
             return {"row": row.name}
-        told = {k: v for k, v in attrs.asdict(row).items() if k not in SCORING}
+        told = {k: v for k, v in attrs.asdict(row).items() if k not in APART}
         if row.kind == "constant":
             return {"row": told}
         key: dict[str, Any] = {"row": told, "encoder": self.recipe.encoder}
@@ -146,6 +152,8 @@ class SelfAdaptation:
             if row.kind == "adapt":
                 del told["labelled"]
             key["adaptation"] = {name: value for name, value in told.items() if value != {}}
+        if row.synthesised:
+            key["synthesised"] = row.synthesised
         if row.kind == "adapt":
             key["losses"] = [dict(self.loss_table(name)) for name in row.losses]
             key["augmentation"] = plain[row.images]
@@ -167,6 +175,20 @@ class SelfAdaptation:
                 raise RecipeError("two rows have the same name", where=where, found=row.name)
             if row.kind in ("statistics", "oracle", "adapt", "again") and not row.start:
                 raise RecipeError(f"a row of kind {row.kind!r} needs an encoder to begin from", where=f"{where}.start")
+            if row.synthesised and self.config.synthesis is None:
+                raise RecipeError(
+                    "nothing synthesises images",
+                    where=f"{where}.synthesised",
+                    found=row.synthesised,
+                    expected="a table [settings.synthesis.by] that names the component",
+                )
+            if row.synthesised and row.kind not in ("source", "adapt"):
+                raise RecipeError(
+                    f"a row of kind {row.kind!r} learns from no source images",
+                    where=f"{where}.synthesised",
+                    found=row.synthesised,
+                    expected="0, or a row of kind 'source' or 'adapt'",
+                )
             if row.start and row.start not in names[:number]:
                 raise RecipeError(
                     "no earlier row has this name",

@@ -22,6 +22,7 @@ from sa3dhp_core.errors import DataError, RecipeError, nearest
 from sa3dhp_core.evaluation import load_protocol
 from sa3dhp_core.protocols.method import StageContext
 from sa3dhp_core.runner import write_records
+from sa3dhp_core.store import ArrayImages
 from sa3dhp_self_adaptation.adapting import AdaptationTask
 from sa3dhp_self_adaptation.config import Adaptation, Augmentation, Row
 from sa3dhp_self_adaptation.latent_stages import DISTANCES, SCALES, load_networks, pose_views
@@ -36,7 +37,8 @@ from sa3dhp_self_adaptation.scoring import (
     smooth_clips,
 )
 from sa3dhp_self_adaptation.supervised import ImageDraw, SupervisedTask, restandardise
-from sa3dhp_self_adaptation.views import labelled_draw
+from sa3dhp_self_adaptation.synthesis import SYNTHESISED
+from sa3dhp_self_adaptation.views import Blend, labelled_draw
 
 if TYPE_CHECKING:
     from sa3dhp_self_adaptation.method import SelfAdaptation
@@ -161,7 +163,7 @@ def _source_task(method: SelfAdaptation, row: Row, encoder: nn.Module, context: 
     return SupervisedTask(
         encoder,
         method.space.pose_prior,
-        _draw(method, context, "source", _augmentation(method, row.images)),
+        _source_draw(method, row, context),
         steps=config.steps,
         batch=config.batch,
         learning_rate=config.learning_rate,
@@ -176,7 +178,7 @@ def _oracle_task(method: SelfAdaptation, row: Row, encoder: nn.Module, context: 
     return SupervisedTask(
         encoder,
         method.space.pose_prior,
-        _draw(method, context, "target", _augmentation(method, row.images)),
+        partial(labelled_draw, _labelled(method, context, "target", "train"), _augmentation(method, row.images)),
         steps=config.steps,
         batch=config.labelled or config.clips * method.config.frames + config.source,
         learning_rate=config.learning_rate,
@@ -203,7 +205,7 @@ def _adaptation_task(method: SelfAdaptation, row: Row, encoder: nn.Module, conte
         loss = method.host.build("alignment_loss", table, f"losses[{number}]", parts=parts)
         losses.append(loss.to(device))
     clips = method.data["target"].clips(context.of("data-target"), "train")
-    labelled = {"source": (_draw(method, context, "source", _augmentation(method, row.images)), config.source)}
+    labelled = {"source": (_source_draw(method, row, context), config.source)}
     if any("tracks" in loss.labelled for loss in losses):
         from sa3dhp_self_adaptation.method import tracks_stage
 
@@ -267,8 +269,12 @@ def _labelled(method: SelfAdaptation, context: StageContext, role: str, split: s
     return method.data[role].labelled(context.of(f"data-{role}"), split)
 
 
-def _draw(method: SelfAdaptation, context: StageContext, role: str, augmentation: Augmentation) -> ImageDraw:
-    return partial(labelled_draw, _labelled(method, context, role, "train"), augmentation)
+def _source_draw(method: SelfAdaptation, row: Row, context: StageContext) -> ImageDraw:
+    """Labelled source images under the row's augmentation, with its share of synthesised ones."""
+    data: Any = _labelled(method, context, "source", "train")
+    if row.synthesised:
+        data = Blend(data, ArrayImages(context.of(SYNTHESISED), "train"), row.synthesised)
+    return partial(labelled_draw, data, _augmentation(method, row.images))
 
 
 def _predicted(predict: Predictor, row: Row, data: Any) -> tuple[Tensor, Tensor, Tensor]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from sa3dhp_core.geometry import act_on_images, act_on_poses, mirror_matrix, rotation_z, viewpoint
 from sa3dhp_core.protocols.data import LabelledImages, PoseSequences
-from sa3dhp_core.types import Shard, Skeleton
+from sa3dhp_core.types import WHOLE, LabelledBatch, Shard, Skeleton
 from sa3dhp_self_adaptation.config import Augmentation, Viewpoints
 from sa3dhp_self_adaptation.photometric import kind_of
 
@@ -61,8 +62,40 @@ def rotation_about(axis: Tensor, angle: Tensor) -> Tensor:
     return matrix
 
 
+class Drawn(Protocol):
+    """Labelled images that can be drawn from: the part of `LabelledImages` that training needs."""
+
+    skeleton: Skeleton
+
+    def draw(self, count: int, generator: torch.Generator, shard: Shard = WHOLE) -> LabelledBatch:
+        """See `LabelledImages`."""
+        ...
+
+
+class Blend:
+    """Draws of two labelled sets, a fixed share of each batch from the second; `Drawn`.
+
+    Args:
+        first, second: of one skeleton and one size of images. share: of the second, 0 to 1.
+    """
+
+    def __init__(self, first: LabelledImages, second: LabelledImages, share: float) -> None:
+        self._sets, self._share = (first, second), share
+        self.skeleton: Skeleton = first.skeleton
+
+    def draw(self, count: int, generator: torch.Generator, shard: Shard = WHOLE) -> LabelledBatch:
+        """Images, poses and intrinsics alone: the sets may differ in what else they know."""
+        many = round(self._share * count)
+        drawn = [data.draw(n, generator) for data, n in zip(self._sets, (count - many, many), strict=True) if n]
+        images, poses, intrinsics = (
+            torch.cat([getattr(batch, name) for batch in drawn])[shard.rank :: shard.world]
+            for name in ("images", "poses", "intrinsics")
+        )
+        return LabelledBatch(images, poses, None, intrinsics)
+
+
 def labelled_draw(
-    data: LabelledImages, augmentation: Augmentation, count: int, generator: torch.Generator, shard: Shard
+    data: Drawn, augmentation: Augmentation, count: int, generator: torch.Generator, shard: Shard
 ) -> tuple[Tensor, Tensor]:
     """Augmented images ``(b, 3, H, W)`` and the poses ``(b, J, 3)`` that then belong to them."""
     batch = data.draw(count, generator)

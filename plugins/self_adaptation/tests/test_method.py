@@ -7,11 +7,15 @@ from typing import Any
 import attrs
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sa3dhp_core.errors import RecipeError
+from sa3dhp_core.cards import skeleton
+from sa3dhp_core.errors import RecipeError, UnknownComponent
 from sa3dhp_core.geometry import average_over_time
 from sa3dhp_core.host import Host
 from sa3dhp_core.recipe import Recipe, recipe_from
+from sa3dhp_core.types import WHOLE, LabelledBatch, Shard
 from sa3dhp_self_adaptation.method import (
     SelfAdaptation,
     loss_name,
@@ -23,6 +27,8 @@ from sa3dhp_self_adaptation.method import (
 )
 from sa3dhp_self_adaptation.row_stages import selected
 from sa3dhp_self_adaptation.scoring import smooth_clips
+from sa3dhp_self_adaptation.synthesis import SYNTHESISED
+from sa3dhp_self_adaptation.views import Blend
 from sa3dhp_world.looks import look
 
 HOST = Host.load()
@@ -129,6 +135,69 @@ def test_distillation_learns_from_the_tracks_of_the_row_it_begins_from() -> None
     assert moved(images=7) == moved(rotation=3.0) == {row_stage("later")}
 
 
+MADE = {"synthesis": {"images": 9, "by": {"use": "puppet", "pool": 40}}}
+
+
+def test_synthesised_images_are_a_stage_that_reads_no_target() -> None:
+    posed = {"name": "posed", "kind": "source", "start": "source-only", "synthesised": 0.25}
+    rows = (SOURCE, posed, {**ADAPT, "synthesised": 0.5})
+    stages = {stage.name: stage for stage in method(*rows, settings=MADE).stages()}
+    assert stages[SYNTHESISED].requires == ("data-source", "data-poses")
+    assert SYNTHESISED in stages[row_stage("posed")].requires and SYNTHESISED in stages[row_stage("adapted")].requires
+    assert SYNTHESISED not in stages[row_stage("source-only")].requires
+    assert "data-target" not in stages[row_stage("posed")].requires
+    before, plain = keys(*rows, settings=MADE), keys(SOURCE, ADAPT)
+    assert before[row_stage("source-only")] == plain[row_stage("source-only")], "rows without a share keep their keys"
+    other = keys(SOURCE, {**posed, "synthesised": 0.3}, {**ADAPT, "synthesised": 0.5}, settings=MADE)
+    assert {name for name in before if before[name] != other[name]} == {row_stage("posed")}
+    more = {"synthesis": {**MADE["synthesis"], "images": 10}}
+    assert {k for k, v in keys(*rows, settings=more).items() if before[k] != v} == {SYNTHESISED}
+
+
+@pytest.mark.parametrize(
+    ("row", "settings", "said"),
+    [
+        ({**SOURCE, "synthesised": 0.5}, {}, r"settings\.synthesis\.by"),
+        ({"name": "a", "kind": "constant", "synthesised": 0.5}, MADE, "learns from no source images"),
+        ({**SOURCE, "synthesised": 1.5}, MADE, r"rows\[0\]\.synthesised"),
+    ],
+)
+def test_a_share_of_images_that_nobody_makes_is_refused(row: Any, settings: Any, said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
+        method(row, settings=settings)
+
+
+def test_a_component_that_nobody_offers_is_refused_with_its_place() -> None:
+    wrong = {"synthesis": {"by": {"use": "pupet"}}}
+    with pytest.raises(UnknownComponent, match=r"settings\.synthesis\.by(.|\n)*did you mean 'puppet'"):
+        method(SOURCE, settings=wrong)
+
+
+class Told:
+    """Labelled images whose pixels say which set they are of, and which image."""
+
+    def __init__(self, first: float) -> None:
+        self.skeleton, self._first = skeleton(), first
+
+    def draw(self, count: int, generator: torch.Generator, shard: Shard = WHOLE) -> LabelledBatch:
+        number = self._first + torch.randint(100, (count,), generator=generator)[shard.rank :: shard.world]
+        images = number[:, None, None, None].expand(-1, 3, 4, 4)
+        return LabelledBatch(
+            images, number[:, None, None].expand(-1, 17, 3), None, torch.eye(3).expand(len(number), 3, 3)
+        )
+
+
+@given(st.integers(1, 40), st.floats(0, 1), st.integers(0, 99), st.integers(1, 4))
+def test_a_blend_has_its_share_and_the_ranks_share_it(count: int, share: float, seed: int, world: int) -> None:
+    blend = Blend(Told(0), Told(1000), share)  # type: ignore[arg-type]
+    whole = blend.draw(count, torch.Generator().manual_seed(seed))
+    assert int((whole.images[:, 0, 0, 0] >= 1000).sum()) == round(share * count)
+    assert torch.equal(whole.images[:, 0, 0, 0], whole.poses[:, 0, 0])
+    pieces = [blend.draw(count, torch.Generator().manual_seed(seed), Shard(rank, world)) for rank in range(world)]
+    for rank, piece in enumerate(pieces):
+        assert torch.equal(piece.images, whole.images[rank::world])
+
+
 def keys(*rows: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {stage.name: stage.key for stage in method(*rows, **more).stages()}
 
@@ -222,7 +291,14 @@ def test_names_become_folders_without_collisions() -> None:
 def test_the_methods_keys_explain_themselves() -> None:
     from sa3dhp_self_adaptation import config
 
-    for owner in (config.Settings, config.Row, config.Adaptation, config.SourceTraining, config.Viewpoints):
+    for owner in (
+        config.Settings,
+        config.Row,
+        config.Adaptation,
+        config.SourceTraining,
+        config.Viewpoints,
+        config.Synthesis,
+    ):
         assert [field.name for field in attrs.fields(owner) if not field.metadata.get("help")] == []
 
 
