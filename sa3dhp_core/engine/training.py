@@ -245,6 +245,7 @@ class Engine:
             load_named(modules, state["modules"])
             for name, (optimizer, scheduler) in optimizers.items():
                 optimizer.load_state_dict(state["optimizers"][name])
+                _lay_out_like_parameters(optimizer)
                 if scheduler is not None:
                     scheduler.load_state_dict(state["schedulers"][name])
         except (KeyError, RuntimeError, ValueError) as error:
@@ -256,6 +257,14 @@ class Engine:
         if average is not None:
             average.average = {key: value.to(self.device) for key, value in state["average"].items()}
         return step
+
+
+def _lay_out_like_parameters(optimizer: Any) -> None:
+    """Give moments their parameters' memory order: files keep none, and fused kernels read storages as they lie."""
+    for parameter, state in getattr(optimizer, "optimizer", optimizer).state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                state[name] = torch.empty_like(parameter, dtype=value.dtype, device=value.device).copy_(value)
 
 
 def not_finite(modules: Mapping[str, nn.Module]) -> dict[str, float]:

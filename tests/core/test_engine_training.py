@@ -69,6 +69,19 @@ class Regression:
         yield Update("second", factor * (self.modules["second"](inputs) - wanted).square().mean())
 
 
+class Fused(Regression):
+    """Its weights lie channels last and its optimiser is fused: a kernel that reads storages as they lie."""
+
+    def __init__(self, stop_at: int = -1) -> None:
+        super().__init__(stop_at)
+        convolution = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.modules["first"] = nn.Sequential(nn.Unflatten(1, (3, 1, 1)), nn.Upsample(3), convolution, nn.Flatten())
+
+    def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
+        fused = torch.optim.AdamW(self.modules["first"].parameters(), lr=0.1, fused=True)
+        return {**super().optimizers(), "first": (fused, None)}
+
+
 def engine(board: Board | None = None, **config: Any) -> Engine:
     config = {"device": "cpu", "checkpoint_every": 2, "log_every": 3, **config}
     return Engine(EngineConfig(**config), 3, board or Board())
@@ -87,13 +100,14 @@ def assert_equal(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch
 
 
 @pytest.mark.parametrize("stop_at", range(1, STEPS))
-def test_resumed_at_any_step_gives_the_same_bits(tmp_path: Path, stop_at: int) -> None:
-    whole = trained(tmp_path / "whole")
+@pytest.mark.parametrize("task", [Regression, Fused])
+def test_resumed_at_any_step_gives_the_same_bits(tmp_path: Path, task: type[Regression], stop_at: int) -> None:
+    whole = trained(tmp_path / "whole", task())
     with pytest.raises(KeyboardInterrupt):
-        engine().train(Regression(stop_at), "stage", tmp_path / "halves")
+        engine().train(task(stop_at), "stage", tmp_path / "halves")
     assert (tmp_path / "halves" / CHECKPOINT).exists() == (stop_at >= 2)
     torch.rand(stop_at)  # another process has other random numbers behind it
-    assert_equal(trained(tmp_path / "halves"), whole)
+    assert_equal(trained(tmp_path / "halves", task()), whole)
 
 
 def test_intervals_of_checkpoints_and_logs_change_nothing(tmp_path: Path) -> None:

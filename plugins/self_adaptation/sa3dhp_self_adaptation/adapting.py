@@ -85,7 +85,7 @@ class AdaptationTask:
             trained = [p for p in self.modules["encoder"].parameters() if p.requires_grad]
             trained += [p for loss in losses for p in loss.parameters() if p.requires_grad]
             rate = config.learning_rates.get(losses[0].name, config.learning_rate)  # type: ignore[call-overload]
-            optimizer = torch.optim.Adam(trained, lr=rate)
+            optimizer = torch.optim.Adam(trained, lr=rate, fused=True)
             steps = max(1, config.steps // len(self._groups))
             factor = lambda step: cosine(step, steps, config.warm_up, config.floor)  # noqa: E731
             return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, factor)

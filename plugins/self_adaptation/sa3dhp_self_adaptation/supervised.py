@@ -63,7 +63,9 @@ class SupervisedTask:
 
     def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
         """AdamW with warm-up and cosine decay."""
-        optimizer = torch.optim.AdamW(self.modules["encoder"].parameters(), lr=self._rate, weight_decay=1e-3)
+        optimizer = torch.optim.AdamW(
+            self.modules["encoder"].parameters(), lr=self._rate, weight_decay=1e-3, fused=True
+        )
         steps = self.steps
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine(step, steps, 30, 0.02))
         return {"encoder": (optimizer, schedule)}
