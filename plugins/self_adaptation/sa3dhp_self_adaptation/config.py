@@ -80,6 +80,11 @@ class Synthesis:
         metadata={"component": "image_synthesis", **_help("table of the component that makes them")}
     )
     images: int = attrs.field(default=20000, validator=ge(1), metadata=_help("how many are made"))
+    recombined: float = attrs.field(
+        default=0.0,
+        validator=[ge(0.0), le(1.0)],
+        metadata=_help("share of poses whose limbs are taken from several poses: motions that no sequence shows"),
+    )
 
 
 @attrs.frozen

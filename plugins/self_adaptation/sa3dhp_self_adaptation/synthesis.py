@@ -12,6 +12,7 @@ from sa3dhp_core.store import write_frames
 from sa3dhp_core.types import WHOLE
 from sa3dhp_self_adaptation.config import Synthesis
 from sa3dhp_self_adaptation.latent_stages import pose_views
+from sa3dhp_self_adaptation.views import recombined
 
 if TYPE_CHECKING:
     from sa3dhp_self_adaptation.method import SelfAdaptation
@@ -35,8 +36,9 @@ def synthesise(method: SelfAdaptation, config: Synthesis, context: StageContext)
     kept: dict[str, list[Any]] = {name: [] for name in ("images", "poses", "intrinsics", "parts", "keypoints")}
     for first in range(0, config.images, PIECE):
         draws = generator_for(context.seed, "piece", first)
-        poses = views.poses(min(PIECE, config.images - first), draws, WHOLE).to(context.engine.device)
-        batch = make(poses, draws)
+        poses = views.poses(min(PIECE, config.images - first), draws, WHOLE)
+        poses = recombined(poses, config.recombined, views.skeleton, draws)
+        batch = make(poses.to(context.engine.device), draws)
         for name, pieces in kept.items():
             if (value := getattr(batch, name)) is not None:
                 pieces.append((value.mul(255).round_().to(torch.uint8) if name == "images" else value).cpu())

@@ -8,7 +8,17 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from sa3dhp_core.geometry import act_on_images, act_on_poses, mirror_matrix, rotation_z, viewpoint
+from sa3dhp_core.geometry import (
+    act_on_images,
+    act_on_poses,
+    bone_lengths,
+    forward_kinematics,
+    from_local_directions,
+    local_directions,
+    mirror_matrix,
+    rotation_z,
+    viewpoint,
+)
 from sa3dhp_core.protocols.data import LabelledImages, PoseSequences
 from sa3dhp_core.types import WHOLE, LabelledBatch, Shard, Skeleton
 from sa3dhp_self_adaptation.config import Augmentation, Viewpoints
@@ -52,6 +62,25 @@ class PoseViews:
             return cameras
         axis = torch.nn.functional.normalize(torch.randn(count, 3, generator=generator), dim=-1)
         return rotation_about(axis, uniform(0.0, self._viewpoints.tilt)) @ cameras
+
+
+def recombined(poses: Tensor, share: float, skeleton: Skeleton, generator: torch.Generator) -> Tensor:
+    """Give the limbs of a share of ``poses (B, J, 3)`` what other poses of the batch do with theirs.
+
+    Each of the card's parts is taken from another pose with probability one half, bone directions in the frame of the
+    joint that it hangs from; orientation and bone lengths stay. So limbs move as they do, in combinations that no
+    sequence shows.
+    """
+    turn, local = local_directions(poses, skeleton)
+    mixed = local.clone()
+    for number, part in enumerate(skeleton.parts.values(), start=1):
+        joints = [skeleton.index(joint) for joint in part if joint != skeleton.root]
+        taken = (torch.rand(len(poses), generator=generator) < 0.5).to(poses.device)[:, None, None]
+        mixed[:, joints] = torch.where(taken, local.roll(number, 0)[:, joints], local[:, joints])
+    directions = from_local_directions(turn, mixed, skeleton)
+    other = forward_kinematics(directions, bone_lengths(poses, skeleton), skeleton)
+    chosen = (torch.rand(len(poses), generator=generator) < share).to(poses.device)
+    return torch.where(chosen[:, None, None], other, poses)
 
 
 def rotation_about(axis: Tensor, angle: Tensor) -> Tensor:

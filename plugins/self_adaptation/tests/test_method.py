@@ -7,15 +7,11 @@ from typing import Any
 import attrs
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import RecipeError, UnknownComponent
 from sa3dhp_core.geometry import average_over_time
 from sa3dhp_core.host import Host
 from sa3dhp_core.recipe import Recipe, recipe_from
-from sa3dhp_core.types import WHOLE, LabelledBatch, Shard
 from sa3dhp_self_adaptation.method import (
     SelfAdaptation,
     loss_name,
@@ -28,7 +24,6 @@ from sa3dhp_self_adaptation.method import (
 from sa3dhp_self_adaptation.row_stages import selected
 from sa3dhp_self_adaptation.scoring import smooth_clips
 from sa3dhp_self_adaptation.synthesis import SYNTHESISED
-from sa3dhp_self_adaptation.views import Blend
 from sa3dhp_world.looks import look
 
 HOST = Host.load()
@@ -171,31 +166,6 @@ def test_a_component_that_nobody_offers_is_refused_with_its_place() -> None:
     wrong = {"synthesis": {"by": {"use": "pupet"}}}
     with pytest.raises(UnknownComponent, match=r"settings\.synthesis\.by(.|\n)*did you mean 'puppet'"):
         method(SOURCE, settings=wrong)
-
-
-class Told:
-    """Labelled images whose pixels say which set they are of, and which image."""
-
-    def __init__(self, first: float) -> None:
-        self.skeleton, self._first = skeleton(), first
-
-    def draw(self, count: int, generator: torch.Generator, shard: Shard = WHOLE) -> LabelledBatch:
-        number = self._first + torch.randint(100, (count,), generator=generator)[shard.rank :: shard.world]
-        images = number[:, None, None, None].expand(-1, 3, 4, 4)
-        return LabelledBatch(
-            images, number[:, None, None].expand(-1, 17, 3), None, torch.eye(3).expand(len(number), 3, 3)
-        )
-
-
-@given(st.integers(1, 40), st.floats(0, 1), st.integers(0, 99), st.integers(1, 4))
-def test_a_blend_has_its_share_and_the_ranks_share_it(count: int, share: float, seed: int, world: int) -> None:
-    blend = Blend(Told(0), Told(1000), share)  # type: ignore[arg-type]
-    whole = blend.draw(count, torch.Generator().manual_seed(seed))
-    assert int((whole.images[:, 0, 0, 0] >= 1000).sum()) == round(share * count)
-    assert torch.equal(whole.images[:, 0, 0, 0], whole.poses[:, 0, 0])
-    pieces = [blend.draw(count, torch.Generator().manual_seed(seed), Shard(rank, world)) for rank in range(world)]
-    for rank, piece in enumerate(pieces):
-        assert torch.equal(piece.images, whole.images[rank::world])
 
 
 def keys(*rows: dict[str, Any], **more: Any) -> dict[str, Any]:
