@@ -24,14 +24,3 @@ class PuppetConfig:
     margin: float = attrs.field(
         default=1.15, validator=ge(1.0), metadata={"help": "how much wider the crop is than the person's circle"}
     )
-    tint: float = attrs.field(
-        default=0.5,
-        validator=ge(0.0),
-        metadata={"help": "clothes change colour: deviation of the logarithm, a channel; left and right alike"},
-    )
-    pattern: float = attrs.field(
-        default=0.3, validator=[ge(0.0), le(1.0)], metadata={"help": "clothes get stripes of up to this contrast"}
-    )
-    clutter: int = attrs.field(
-        default=8, validator=ge(0), metadata={"help": "up to this many bars of any colour stand behind the person"}
-    )

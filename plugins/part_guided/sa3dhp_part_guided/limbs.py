@@ -9,9 +9,6 @@ from torch import Tensor
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.types import Skeleton
 
-HEAD = 1
-"""Index of the head among the limbs; the trunk is 0."""
-
 
 @attrs.frozen
 class Limbs:

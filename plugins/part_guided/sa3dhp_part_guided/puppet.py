@@ -7,9 +7,6 @@ motion capture, is Rogez and Schmid 2016. Nothing here is learned.
 
 from __future__ import annotations
 
-import math
-
-import attrs
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -19,7 +16,7 @@ from sa3dhp_core.geometry import bone_directions, project, rays, smallest_circle
 from sa3dhp_core.protocols.data import LabelledImages
 from sa3dhp_core.types import LabelledBatch
 from sa3dhp_part_guided.config import PuppetConfig
-from sa3dhp_part_guided.limbs import HEAD, Limbs, limb_of_label, limbs_of
+from sa3dhp_part_guided.limbs import limb_of_label, limbs_of
 
 GROUP = 20
 """Images that are put together at a time: what stays in a processor's cache."""
@@ -35,8 +32,6 @@ CAP_M = 0.05
 """A solid limb's ends are no rounder than this: a trunk is wide, but does not reach into the face."""
 BROADSIDE, THIN_M = 0.7, 0.04
 """Radii are measured where a limb is seen at this share of its length; a limb that no image shows so is as thick."""
-STRIPES = 80.0
-"""Finest stripes of clothes, radians a metre; of bars, radians a crop."""
 TRUNK = 1.6
 """Weight of trunk, hip and shoulder bones in the search for a similar pose: they tell which side is seen."""
 
@@ -90,7 +85,6 @@ class Puppet:
         alike = among[(self._direction(poses).cpu() @ self._directions[among].T).argmax(dim=1)]
         behind, far = torch.randint(count, (2, len(poses)), generator=generator)
         thicker = torch.randn(len(poses), generator=generator).mul_(self._config.girth).exp_().to(poses)
-        clothes = Clothes.drawn(self._config, self._limbs, len(poses), generator).to(poses)
 
         root = torch.zeros_like(poses[:, 0])
         root[:, 2] = self._depth[far].to(poses)
@@ -101,20 +95,19 @@ class Puppet:
         root = (turn @ root[..., None])[..., 0]
         keypoints = project(placed, intrinsics)
 
-        cover, colour, limb = self._cut(alike, placed, keypoints, intrinsics[:, 0, 0] / root[:, 2], thicker, clothes)
-        backdrop = bars(self._backdrop(behind, poses), self._config.clutter, self._config.pattern, generator)
-        images = torch.lerp(backdrop, colour, cover)
+        cover, colour, limb = self._cut(alike, placed, keypoints, intrinsics[:, 0, 0] / root[:, 2], thicker)
+        images = torch.lerp(self._backdrop(behind, poses), colour, cover)
         parts = torch.where(cover[:, 0] > 0.5, self._label.to(limb.device)[limb], 0).to(torch.uint8)
         return LabelledBatch(images.clamp_(0, 1), placed - root[:, None], parts, intrinsics, keypoints)
 
     def _cut(
-        self, index: Tensor, placed: Tensor, keypoints: Tensor, scale: Tensor, thicker: Tensor, clothes: Clothes
+        self, index: Tensor, placed: Tensor, keypoints: Tensor, scale: Tensor, thicker: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Limbs of images `index` (CPU) moved to a pose.
 
         Args:
             index: ``(B,)``. placed: ``(B, J, 3)`` camera frame. keypoints: ``(B, J, 2)`` pixels.
-            scale: ``(B,)`` pixels a metre at the root. thicker: ``(B,)`` factor of girth. clothes: of each.
+            scale: ``(B,)`` pixels a metre at the root. thicker: ``(B,)`` factor of girth.
 
         Returns:
             How far the person covers each pixel ``(B, 1, H, W)``, its colour ``(B, 3, H, W)`` and the limb that is
@@ -152,9 +145,7 @@ class Puppet:
         share = opacity * torch.cat([torch.ones_like(clear[:, :1]), clear[:, :-1]], dim=1)  # what nearer limbs leave
         cover = 1 - clear[:, -1:]
         seen = torch.zeros_like(share).scatter_(1, order, share)
-        metre = scale[:, None, None, None]
-        worn = taken[:, :, :3] * clothes.at(far / metre, wide / metre)
-        colour = (seen.unsqueeze(2) * worn).sum(1) / cover.clamp_min(TINY)
+        colour = (seen.unsqueeze(2) * taken[:, :, :3]).sum(1) / cover.clamp_min(TINY)
         return cover, colour, seen.argmax(dim=1)
 
     def _textures(self, images: Tensor, mask: Tensor) -> Tensor:
@@ -208,65 +199,6 @@ class Puppet:
         radius = torch.where((length[..., 0, 0] > BROADSIDE * whole) & (mask.sum((2, 3)) >= FEW), radius, torch.nan)
         radii: Tensor = radius.nanquantile(0.5, dim=0).nan_to_num(THIN_M)
         return radii
-
-
-@attrs.frozen
-class Clothes:
-    """What each limb's colours are multiplied with; a head keeps its own, and counterparts are dressed alike.
-
-    Attributes:
-        tint: ``(B, P, 3)``. contrast: ``(B, P)`` of stripes. wave: ``(B, P, 2)`` radians a metre, along and aside.
-        phase: ``(B, P)``.
-    """
-
-    tint: Tensor
-    contrast: Tensor
-    wave: Tensor
-    phase: Tensor
-
-    @classmethod
-    def drawn(cls, config: PuppetConfig, limbs: Limbs, count: int, generator: torch.Generator) -> Clothes:
-        """Clothes of some people."""
-        number = torch.arange(len(limbs))
-        alike = torch.minimum(number, limbs.mirrored)
-        bare = (number == HEAD).to(torch.float32)
-        tint = (torch.randn(count, len(limbs), 3, generator=generator) * config.tint).clamp_(-2, 2)[:, alike]
-        draws = torch.rand(count, len(limbs), 4, generator=generator)[:, alike]
-        angle = 2 * math.pi * draws[..., 1]
-        wave = STRIPES * draws[..., 2:3] * torch.stack([angle.cos(), angle.sin()], dim=-1)
-        covered = 1 - bare
-        tint = (tint * covered[:, None]).exp()
-        return cls(tint, config.pattern * draws[..., 0] * covered, wave, 2 * math.pi * draws[..., 3])
-
-    def to(self, like: Tensor) -> Clothes:
-        """On the device and in the precision of a tensor."""
-        return Clothes(*(value.to(like) for value in attrs.astuple(self, recurse=False)))
-
-    def at(self, far: Tensor, wide: Tensor) -> Tensor:
-        """Factors ``(B, P, 3, H, W)`` at places ``(B, P, H, W)`` in metres along and beside each limb."""
-        axes = (..., None, None)
-        turn = self.wave[..., 0][axes] * far + self.wave[..., 1][axes] * wide + self.phase[axes]
-        return self.tint[axes] * (1 + self.contrast[axes] * turn.sin()).unsqueeze(2)
-
-
-def bars(images: Tensor, number: int, pattern: float, generator: torch.Generator) -> Tensor:
-    """Draw up to `number` striped bars of random colours over each of ``images (N, 3, S, S)``."""
-    count, size = len(images), images.shape[-1]
-    grid = _pixels(size, images) / size
-    present = torch.randint(number + 1, (count,), generator=generator)
-    for k in range(number):
-        draws = torch.rand(count, 12, generator=generator).to(images)[..., None, None]
-        angle = 2 * math.pi * draws[:, 2]
-        step = grid - torch.cat([draws[:, 0], draws[:, 1]], dim=-1)[:, None]
-        along = step[..., 0] * angle.cos() + step[..., 1] * angle.sin()
-        aside = step[..., 1] * angle.cos() - step[..., 0] * angle.sin()
-        half, radius = 0.05 + 0.5 * draws[:, 3] ** 2, 0.015 + 0.06 * draws[:, 4]
-        gap = torch.hypot(along - along.clamp(-half, half), aside)
-        cover = ((radius - gap) * size + 0.5).clamp(0, 1) * (present > k).to(images)[:, None, None]
-        stripes = 1 + pattern * draws[:, 5] * (STRIPES * draws[:, 6] * along + 2 * math.pi * draws[:, 7]).sin()
-        colour = draws[:, 8:11] * stripes[:, None]
-        images = torch.lerp(images, colour.clamp(0, 1), cover[:, None])
-    return images
 
 
 def _frames(start: Tensor, end: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

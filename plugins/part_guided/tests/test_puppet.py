@@ -17,9 +17,8 @@ from sa3dhp_core.geometry import act_on_poses, mirror_matrix, procrustes, projec
 from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.synthesis import ImageSynthesis
 from sa3dhp_core.types import WHOLE, LabelledBatch
-from sa3dhp_part_guided.config import PuppetConfig
-from sa3dhp_part_guided.limbs import HEAD, limb_of_label, limbs_of
-from sa3dhp_part_guided.puppet import Clothes, bars, fill, root_position
+from sa3dhp_part_guided.limbs import limb_of_label, limbs_of
+from sa3dhp_part_guided.puppet import fill, root_position
 
 BONES = skeleton()
 HOST = Host.load()
@@ -39,9 +38,6 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("source")
     data.prepare(folder)
     return data.labelled(folder, "train")
-
-
-PLAIN = {"tint": 0.0, "pattern": 0.0, "clutter": 0}
 
 
 def puppet(source: Any, seed: int = 0, **keys: Any) -> ImageSynthesis:
@@ -190,7 +186,7 @@ def test_re_posed_in_its_own_pose_a_person_looks_the_same(source: Any) -> None:
     few = Without(source)
     original = source.draw(60, random(6))
     few.draw = lambda count, generator, shard=WHOLE: original  # type: ignore[method-assign]
-    made = puppet(few, pool=60, girth=0.0, candidates=1.0, **PLAIN)(original.poses, random(7))
+    made = puppet(few, pool=60, girth=0.0, candidates=1.0)(original.poses, random(7))
     assert made.parts is not None and original.parts is not None and made.keypoints is not None
     close = (made.keypoints - original.keypoints).norm(dim=-1).amax(dim=1) < 1.5  # the distance is drawn anew
     assert int(close.sum()) > 20
@@ -229,54 +225,3 @@ def test_thicker_people_cover_more(source: Any) -> None:
     area = [float((puppet(source, girth=girth)(poses, random(14)).parts > 0).float().mean(dim=(1, 2)).std())  # type: ignore[operator]
             for girth in (0.0, 0.5)]  # fmt: skip
     assert area[1] > 1.3 * area[0]
-
-
-def test_clothes_and_clutter_change_colours_and_no_label(source: Any) -> None:
-    poses = source.draw(20, random(15)).poses  # one group: what is drawn for bars moves later groups' draws
-    plain, dressed, cluttered = (
-        puppet(source, **{**PLAIN, **keys})(poses, random(16))
-        for keys in ({}, {"tint": 0.5, "pattern": 0.3}, {"clutter": 8})
-    )
-    assert plain.parts is not None and dressed.parts is not None and cluttered.parts is not None
-    assert torch.equal(dressed.parts, plain.parts) and torch.equal(dressed.poses, plain.poses)
-    assert torch.equal(cluttered.parts, plain.parts)
-    head, person = plain.parts == 2, plain.parts > 0
-    moved = (dressed.images - plain.images).abs().mean(1)
-    assert float(moved[~grown(~head, 1)].max()) < 1e-5 and float(moved[person & ~head].mean()) > 0.05
-    assert float(moved[~grown(person, 4)].max()) < 1e-5, "the backdrop keeps its colours"
-    moved = (cluttered.images - plain.images).abs().mean(1)
-    assert float(moved[~grown(~person, 2)].mean()) < 0.01 < 0.02 < float(moved[~person].mean()), "bars stand behind"
-
-
-def grown(mask: torch.Tensor, pixels: int) -> torch.Tensor:
-    """A mask ``(N, H, W)`` with everything within some pixels."""
-    wide = torch.nn.functional.max_pool2d(mask.float().unsqueeze(1), 2 * pixels + 1, 1, pixels)
-    return wide[:, 0] > 0
-
-
-def test_clothes_are_alike_on_both_sides_and_keep_the_head() -> None:
-    config = PuppetConfig(tint=0.7, pattern=0.4)
-    clothes = Clothes.drawn(config, LIMBS, 9, random(0))
-    for value in attrs.astuple(clothes, recurse=False):
-        assert torch.equal(value, value[:, LIMBS.mirrored])
-    place = torch.randn(9, len(LIMBS), 4, 5, generator=random(1))
-    factor = clothes.at(place, place.flip(0))
-    assert factor.shape == (9, len(LIMBS), 3, 4, 5) and torch.equal(factor[:, HEAD], torch.ones(9, 3, 4, 5))
-    assert float((factor[:, 0] - 1).abs().mean()) > 0.1
-    none = Clothes.drawn(PuppetConfig(**PLAIN), LIMBS, 9, random(0))  # type: ignore[arg-type]
-    assert torch.equal(none.at(place, place), torch.ones(9, len(LIMBS), 3, 4, 5))
-
-
-@given(st.integers(1, 5), st.integers(0, 6), st.integers(0, 2**31))
-@settings(max_examples=30, deadline=None)
-def test_bars_are_as_many_as_told_at_most_and_colours_stay_colours(count: int, number: int, seed: int) -> None:
-    images = torch.rand(count, 3, 24, 24, generator=random(seed))
-    out = bars(images, number, 0.5, random(seed))
-    assert out.shape == images.shape and 0 <= float(out.min()) and float(out.max()) <= 1
-    assert torch.equal(bars(images, 0, 0.5, random(seed)), images)
-    assert torch.equal(out, bars(images, number, 0.5, random(seed)))
-
-
-def test_bars_are_seen() -> None:
-    images = torch.full((40, 3, 32, 32), 0.5)
-    assert 0.02 < float((bars(images, 8, 0.3, random(3)) - images).abs().mean()) < 0.2
