@@ -154,7 +154,7 @@ def _train_encoder(method: SelfAdaptation, row: Row, context: StageContext) -> N
     elif row.kind == "oracle":
         task = _oracle_task(method, row, encoder, context)
     else:
-        task = _adaptation_task(method, row, encoder, context)
+        task = adaptation_task(method, row, encoder, context)
     context.engine.train(task, context.name, context.folder)
 
 
@@ -186,7 +186,8 @@ def _oracle_task(method: SelfAdaptation, row: Row, encoder: nn.Module, context: 
     )
 
 
-def _adaptation_task(method: SelfAdaptation, row: Row, encoder: nn.Module, context: StageContext) -> AdaptationTask:
+def adaptation_task(method: SelfAdaptation, row: Row, encoder: nn.Module, context: StageContext) -> AdaptationTask:
+    """The training of a row of kind `adapt`; `encoder` has the weights that it begins from."""
     config: Adaptation = row.adaptation or method.config.adaptation
     space, device = method.space, context.engine.device
     if space.motion_prior is not None:
