@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sa3dhp_core.atomic import read_tensors
 from sa3dhp_core.cards import skeleton
-from sa3dhp_core.geometry import project
+from sa3dhp_core.geometry import act_on_poses, mirror_matrix, project, root_position
 from sa3dhp_core.host import Host
 from sa3dhp_core.store import split_file
 
@@ -70,15 +70,6 @@ def with_skeleton(images: Tensor, poses: Tensor, intrinsics: Tensor) -> Tensor:
     return drawn
 
 
-def places(poses: Tensor, keypoints: Tensor, intrinsics: Tensor) -> Tensor:
-    """``(K, 1, 3)`` metres: where the roots lie, so that the poses project onto the keypoints (least squares)."""
-    rays = (keypoints - intrinsics[:, None, :2, 2]) / intrinsics[:, None, [0, 1], [0, 1]]
-    eye = torch.eye(2).expand(*rays.shape[:-1], 2, 2)
-    equations = torch.cat([eye, -rays[..., None]], dim=-1).flatten(1, 2)
-    known = (rays * poses[..., 2:] - poses[..., :2]).flatten(1, 2)
-    return torch.linalg.lstsq(equations, known[..., None]).solution.transpose(1, 2)
-
-
 def looks_picture() -> Tensor:
     """One row a look, several clips each."""
     return sheet([clips(look, 1, 7, PIXELS)["images"][:, 0] for look in LOOKS])
@@ -92,11 +83,28 @@ def relation_picture() -> Tensor:
     relation = Host.load().build("relation", table, "pictures", skeleton=skeleton())
     spatial, temporal = relation.draw((), torch.Generator()), relation.temporal(FRAMES)
     anchor, partner = list(temporal.anchor), list(temporal.partner)
-    standing = poses + places(poses, clip["keypoints"], intrinsics)
+    standing = poses + root_position(poses, clip["keypoints"], intrinsics)[:, None]
     moved = torch.stack([relation.on_images(images[t], spatial, intrinsics[t]) for t in partner])
     turned = torch.stack([relation.on_poses(standing[t], spatial) for t in partner])
     above = with_skeleton(images[anchor], standing[anchor], intrinsics[anchor])
     return sheet([above, with_skeleton(moved, turned, intrinsics[partner])])
+
+
+def puppets_picture() -> Tensor:
+    """Above labelled source images, below what a puppet makes of such images: mirrored poses of other people."""
+    host, few = Host.load(), {"validation_clips": 1, "test_clips": 1, "frames": 1, "seed": 3}
+    table = {"use": "world", "look": "plain", "role": "source", "size": PIXELS, "train_clips": 400, **few}
+    data, draws = host.build("image_data", table, "pictures"), torch.Generator().manual_seed(2)
+    with tempfile.TemporaryDirectory() as room:
+        data.prepare(Path(room))
+        source = data.labelled(Path(room), "train")
+        make = host.build("image_synthesis", {"use": "puppet", "pool": 400}, "pictures", source=source, generator=draws)
+        original, other = source.draw(FRAMES, draws), source.draw(FRAMES, draws)
+    batch = make(act_on_poses(mirror_matrix(), other.poses, skeleton()), draws)
+    standing = batch.poses + root_position(batch.poses, batch.keypoints, batch.intrinsics)[:, None]
+    half = FRAMES // 2
+    shown = [batch.images[:half], with_skeleton(batch.images[half:], standing[half:], batch.intrinsics[half:])]
+    return sheet([original.images, torch.cat(shown)])
 
 
 def save(name: str, picture: Tensor) -> None:
@@ -111,3 +119,4 @@ def save(name: str, picture: Tensor) -> None:
 if __name__ == "__main__":
     save("looks", looks_picture())
     save("relation", relation_picture())
+    save("puppets", puppets_picture())

@@ -1,7 +1,7 @@
 """Stateless mathematics of poses and cameras: batched, differentiable, on any device. Holds no state, draws nothing."""
 
 from sa3dhp_core.geometry.alignment import fit_scale, procrustes
-from sa3dhp_core.geometry.cameras import project, rays, turn_between, viewpoint, virtual_camera
+from sa3dhp_core.geometry.cameras import project, rays, root_position, turn_between, viewpoint, virtual_camera
 from sa3dhp_core.geometry.circles import smallest_circle
 from sa3dhp_core.geometry.crops import crop
 from sa3dhp_core.geometry.kinematics import (
@@ -46,6 +46,7 @@ __all__ = [
     "procrustes",
     "project",
     "rays",
+    "root_position",
     "root_rotation",
     "rotation_x",
     "rotation_y",

@@ -42,6 +42,29 @@ def rays(pixels: Tensor, intrinsics: Tensor) -> Tensor:
     return torch.cat([at, torch.ones_like(at[..., :1])], dim=-1)
 
 
+def root_position(poses: Tensor, keypoints: Tensor, intrinsics: Tensor) -> Tensor:
+    """Where the root stands in the camera, so that a root-relative pose projects onto its keypoints: least squares.
+
+    Args:
+        poses: ``(..., J, 3)`` root-relative, camera frame.
+        keypoints: ``(..., J, 2)`` pixels.
+        intrinsics: ``(..., 3, 3)`` pixels.
+
+    Returns:
+        ``(..., 3)`` in the unit of the poses.
+
+    Raises:
+        DataError: a shape does not fit.
+    """
+    need(poses, "poses", None, 3)
+    need(keypoints, "keypoints", None, 2)
+    flat = rays(keypoints, intrinsics.unsqueeze(-3))[..., :2]
+    equations = torch.cat([torch.eye(2).to(flat).expand(*flat.shape, 2), -flat[..., None]], dim=-1)
+    wanted = flat * poses[..., 2:] - poses[..., :2]
+    found: Tensor = torch.linalg.lstsq(equations.flatten(-3, -2), wanted.flatten(-2).unsqueeze(-1)).solution
+    return found.squeeze(-1)
+
+
 def viewpoint(azimuth: Tensor | float, elevation: Tensor | float, roll: Tensor | float = 0.0) -> Tensor:
     """Rotation ``(..., 3, 3)`` from the world (right-handed, z up) into a camera (x right, y down, z away).
 

@@ -18,6 +18,7 @@ from sa3dhp_core.geometry import (
     mirror_matrix,
     project,
     rays,
+    root_position,
     rotation_z,
     smallest_circle,
     turn_between,
@@ -214,3 +215,15 @@ def test_what_does_not_fit_is_named() -> None:
         project(torch.zeros(17, 2), torch.eye(3))
     with pytest.raises(DataError, match="rotation has the wrong shape"):
         crop(torch.zeros(3, 8, 8), torch.eye(3), torch.eye(2), torch.eye(3), 4)
+
+
+@given(st.integers(0, 2**31), st.floats(2.0, 8.0), st.floats(30.0, 500.0))
+def test_the_root_is_found_where_it_stood(seed: int, depth: float, focal: float) -> None:
+    g = torch.Generator().manual_seed(seed)
+    poses = 0.4 * torch.randn(2, 5, 17, 3, generator=g).double()
+    poses = poses - poses[..., :1, :]
+    root = torch.cat([0.5 * torch.randn(2, 5, 2, generator=g).double(), torch.full((2, 5, 1), depth).double()], dim=-1)
+    camera = torch.tensor([[focal, 0, 32], [0, 1.1 * focal, 30], [0, 0, 1]]).double().expand(2, 5, 3, 3)
+    seen = project(poses + root.unsqueeze(-2), camera)
+    assert torch.allclose(root_position(poses, seen, camera), root, atol=1e-6)
+    assert torch.allclose(root_position(poses[0, 0], seen[0, 0], camera[0, 0]), root[0, 0], atol=1e-6)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sa3dhp_core.errors import DataError
-from sa3dhp_core.geometry import bone_directions, project, rays, smallest_circle, virtual_camera
+from sa3dhp_core.geometry import bone_directions, project, root_position, smallest_circle, virtual_camera
 from sa3dhp_core.protocols.data import LabelledImages
 from sa3dhp_core.types import LabelledBatch
 from sa3dhp_part_guided.config import PuppetConfig
@@ -231,21 +231,3 @@ def fill(images: Tensor, known: Tensor) -> Tensor:
         out = functional.interpolate(out, colour.shape[-2:], mode="bilinear", align_corners=False)
         out = torch.lerp(out, colour / weight.clamp_min(TINY), weight)
     return out
-
-
-def root_position(poses: Tensor, keypoints: Tensor, intrinsics: Tensor) -> Tensor:
-    """Where the root stands in the camera: least squares over the joints.
-
-    Args:
-        poses: ``(N, J, 3)`` root-relative metres, camera frame. keypoints: ``(N, J, 2)`` pixels.
-        intrinsics: ``(N, 3, 3)``.
-
-    Returns:
-        ``(N, 3)`` metres.
-    """
-    flat = rays(keypoints, intrinsics[:, None])[..., :2]
-    one, none = torch.ones_like(flat[..., 0]), torch.zeros_like(flat[..., 0])
-    rows = torch.stack([one, none, -flat[..., 0], none, one, -flat[..., 1]], dim=-1).unflatten(-1, (2, 3))
-    right = flat * poses[..., 2:] - poses[..., :2]
-    found: Tensor = torch.linalg.lstsq(rows.flatten(1, 2), right.flatten(1, 2).unsqueeze(-1)).solution
-    return found.squeeze(-1)

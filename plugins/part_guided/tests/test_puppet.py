@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError
-from sa3dhp_core.geometry import act_on_poses, mirror_matrix, procrustes, project, smallest_circle
+from sa3dhp_core.geometry import act_on_poses, mirror_matrix, procrustes, project, root_position, smallest_circle
 from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.synthesis import ImageSynthesis
 from sa3dhp_core.types import WHOLE, LabelledBatch
 from sa3dhp_part_guided.limbs import limb_of_label, limbs_of
-from sa3dhp_part_guided.puppet import fill, root_position
+from sa3dhp_part_guided.puppet import fill
 
 BONES = skeleton()
 HOST = Host.load()
@@ -104,18 +104,6 @@ def test_a_source_without_what_a_puppet_is_cut_along_is_refused(source: Any, mis
     with pytest.raises(DataError, match=missing) as caught:
         puppet(Without(source, **{missing: None}))
     assert "data.source" in str(caught.value) and "world" in str(caught.value)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**31), st.floats(2.0, 8.0), st.floats(30.0, 500.0))
-def test_the_root_is_found_where_it_stood(seed: int, depth: float, focal: float) -> None:
-    g = random(seed)
-    poses = 0.4 * torch.randn(5, len(BONES), 3, generator=g).double()
-    poses = poses - poses[:, :1]
-    root = torch.cat([0.5 * torch.randn(5, 2, generator=g).double(), torch.full((5, 1), depth).double()], dim=1)
-    camera = torch.tensor([[focal, 0, 32], [0, focal, 30], [0, 0, 1]]).double().expand(5, 3, 3)
-    seen = project(poses + root[:, None], camera)
-    assert torch.allclose(root_position(poses, seen, camera), root, atol=1e-6)
 
 
 @settings(max_examples=40, deadline=None)
