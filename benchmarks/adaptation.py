@@ -52,16 +52,26 @@ def main(
         only = ("latent", *(score_stage(row) for row in rows)) if rows else ()
         content = run(resolved, host, out / f"{name}-{seed}", only=only, store=stages or out / "stages")
         records += content["records"]
-    text = "\n".join(f"## {split}\n\n{markdown_table(records, split)}\n" for split in _measured(records))
     command = shlex.join(["python", *sys.argv])
-    head = f"# {name}\n\n`{command}`, {datetime.now(UTC):%Y-%m-%d}, {_machine()}\n\n"
-    print(head + text)
+    facts = {"label": name, "command": command, "date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": _machine()}
+    text = page(records, **facts)
+    print(text)
     if record:
-        write_text(RESULTS / f"adaptation-{name}.md", head + text)
+        write_text(RESULTS / f"adaptation-{name}.md", text)
         with (RESULTS / "adaptation.jsonl").open("a", encoding="utf-8") as file:
-            facts = {"label": name, "command": command, "date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": _machine()}
             for row in records:
                 file.write(json.dumps({**facts, **row}) + "\n")
+
+
+def page(records: list[dict[str, Any]], label: str, command: str, date: str, machine: str) -> str:
+    """All tables: mean and deviation on every split, then the target's test for each seed."""
+    tables = [(split, markdown_table(records, split)) for split in _measured(records)]
+    seeds = sorted({row["seed"] for row in records})
+    for seed in seeds if len(seeds) > 1 else ():
+        own = [row for row in records if row["seed"] == seed]
+        tables.append((f"{SPLITS[0]}, seed {seed}", markdown_table(own, SPLITS[0])))
+    head = f"# {label}\n\n`{command}`, {date}, {machine}\n\n"
+    return head + "\n".join(f"## {name}\n\n{table}\n" for name, table in tables)
 
 
 def _measured(records: list[dict[str, Any]]) -> list[str]:
