@@ -29,7 +29,6 @@ SMALL: dict[str, Any] = {
     "warm_up": 1,
     "projections": 8,
     "units": 8,
-    "images": 12,
     "pool": 12,
 }
 """Key to the largest value that a test can afford; it is lowered wherever a component or the method has such a key."""
@@ -57,6 +56,8 @@ def _lowering(recipe: Recipe, host: Host) -> Iterator[str]:
     yield from _lowered(host, "settings", settings)
     if settings.adaptation.schedule == "alternating":  # each loss its turn
         yield f"settings.adaptation.steps={max(2, len(recipe.losses))}"
+    if settings.synthesis is not None:
+        yield "settings.synthesis.images=12"
     for number, row in enumerate(recipe.rows):
         if "adaptation" in row:
             yield f"rows.{number}.adaptation.steps={max(2, len(row.get('losses', ())))}"
