@@ -24,7 +24,7 @@ import typer
 from sa3dhp_core.atomic import generator_for, read_tensors
 from sa3dhp_core.engine import Engine
 from sa3dhp_core.engine.averaging import load_named
-from sa3dhp_core.engine.checkpoint import WEIGHTS
+from sa3dhp_core.engine.checkpoint import WEIGHTS, load_weights
 from sa3dhp_core.host import Host
 from sa3dhp_core.runner import recipe_of, stage_folders
 from sa3dhp_core.sinks import SinkBoard
@@ -76,13 +76,17 @@ def measured(run: Path, rows: list[str], of: str, steps: int) -> dict[str, dict[
     longest = next(row for row in method.rows if row.name == of)
     found = {}
     for name in rows:
-        state = read_tensors(folders[row_stage(name)] / WEIGHTS)
-        encoder = method.space.encoder()
-        load_named({"encoder": encoder}, {k: v for k, v in state.items() if k.startswith("encoder.")})
+        trained_in, encoder = folders[row_stage(name)], method.space.encoder()
+        load_weights(trained_in, {"encoder": encoder})
         task = adaptation_task(method, longest, encoder, context)
         trained = next((row.losses for row in method.rows if row.name == name), ())
+        # The row may have fewer losses, or other ones in their places: only heads of the same loss are taken over.
         same = [n for n, (one, other) in enumerate(zip(trained, longest.losses, strict=False)) if one == other]
-        heads = {k: v for k, v in state.items() if k.startswith(tuple(f"losses.{n}." for n in same))}
+        heads = {
+            k: v
+            for k, v in read_tensors(trained_in / WEIGHTS).items()
+            if k.startswith(tuple(f"losses.{n}." for n in same))
+        }
         fresh = task.modules["losses"].state_dict(prefix="losses.")
         load_named({"losses": task.modules["losses"]}, {**fresh, **heads})
         totals: dict[str, float] = {}

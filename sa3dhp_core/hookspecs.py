@@ -1,5 +1,7 @@
 """The hooks that a plugin may implement. Each returns descriptors; the host sorts them by id and refuses duplicates.
 
+The bodies below never run: pluggy calls the plugins' functions of these names, and the docstrings are the pages' text.
+
 A plugin is a module registered under the entry-point group ``sa3dhp``; it decorates its functions with `hookimpl`.
 """
 

@@ -22,6 +22,8 @@ from sa3dhp_core.recipe import check, load_recipe
 from tests.recipes.conftest import MOCAP
 from tests.recipes.shrinking import by_name, shrunk
 
+CONTROLS = sorted((Path(__file__).resolve().parents[2] / "benchmarks" / "controls").glob("*.toml"))
+
 
 def own_input(recipe: str, footage: Path, recording: Path) -> list[str]:
     """What a recipe that reads files of the user's is given here."""
@@ -95,6 +97,15 @@ def test_every_recipe_is_checked_and_says_what_it_is(host: Host) -> None:
         check(recipe, host)
         assert recipe.id == recipe_id
         assert len(recipe.summary) > 20
+
+
+@pytest.mark.parametrize("path", CONTROLS, ids=lambda path: path.stem)
+def test_the_benchmarks_controls_fit_the_recipes_that_they_stand_beside(path: Path, host: Host) -> None:
+    recipe, beside = load_recipe(path), load_recipe(path.stem)
+    check(recipe, host)
+    host.build("method", {"use": recipe.method, **recipe.settings}, "settings", recipe=recipe, host=host)
+    assert recipe.data == beside.data and recipe.pose_prior == beside.pose_prior
+    assert (recipe.encoder, recipe.settings) == (beside.encoder, beside.settings)
 
 
 @pytest.mark.slow

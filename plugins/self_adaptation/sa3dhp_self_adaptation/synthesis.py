@@ -25,7 +25,7 @@ PIECE = 500
 def synthesise(method: SelfAdaptation, config: Synthesis, context: StageContext) -> None:
     """Make ``settings.synthesis.images`` images of unpaired poses seen by upright cameras, the split ``train``.
 
-    Image k is a function of (seed, k): those of a piece are drawn from that piece's generator.
+    A piece is a function of the seed and of its place: it has a generator of its own.
     """
     if not context.engine.fabric.is_global_zero:
         return

@@ -91,7 +91,7 @@ def rotation_about(axis: Tensor, angle: Tensor) -> Tensor:
     return matrix
 
 
-class Drawn(Protocol):
+class Drawable(Protocol):
     """Labelled images that can be drawn from: the part of `LabelledImages` that training needs."""
 
     skeleton: Skeleton
@@ -102,7 +102,7 @@ class Drawn(Protocol):
 
 
 class Blend:
-    """Draws of two labelled sets, a fixed share of each batch from the second; `Drawn`.
+    """Draws of two labelled sets, a fixed share of each batch from the second; `Drawable`.
 
     Args:
         first, second: of one skeleton and one size of images. share: of the second, 0 to 1.
@@ -124,7 +124,7 @@ class Blend:
 
 
 def labelled_draw(
-    data: Drawn, augmentation: Augmentation, count: int, generator: torch.Generator, shard: Shard
+    data: Drawable, augmentation: Augmentation, count: int, generator: torch.Generator, shard: Shard
 ) -> tuple[Tensor, Tensor]:
     """Augmented images ``(b, 3, H, W)`` and the poses ``(b, J, 3)`` that then belong to them."""
     batch = data.draw(count, generator)
