@@ -172,8 +172,13 @@ def component_lines(offer: Offer) -> Iterator[str]:
     component, config = offer.component, offer.component.load_config()
     yield f"### `{component.id}`"
     yield ""
-    if component.capabilities:
-        yield f"Declares: {', '.join(f'`{name}`' for name in sorted(component.capabilities))}."
+    claimed = [f"`{name}`" for name in sorted(component.capabilities)]
+    claimed += [f"`{name}` {value:g}" for name, value in component.figures]
+    if claimed:
+        yield f"Claims: {', '.join(claimed)}."
+        yield ""
+    for name, reason in component.expected_failures:
+        yield f"Known to fail the check `{name}`: {reason}."
         yield ""
     yield keys_table(config)
     if (rows := getattr(config, "row_config", None)) is not None:

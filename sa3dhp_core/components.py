@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -28,9 +28,37 @@ NOUNS: dict[str, str] = {
     "command": "sub-commands for the `sa3dhp` command line",
 }
 
+CAPABILITIES: dict[str, dict[str, str]] = {
+    "relation": {
+        "geometric": "acts on poses as its drawn matrix does, left and right exchanged where it mirrors",
+        "acts-on-images": "moves a crop as it moves the pose in it",
+        "keeps-bones": "bone lengths stay, exchanged with the sides where it mirrors",
+        "involution": "the same element twice is the identity, in space and in time",
+        "invertible": "offers `inverse()`, which undoes it",
+        "composes": "offers `@`, the right factor acting first",
+    },
+    "alignment_loss": {"tracks": "learns from what an earlier encoder saw in the target's clips"},
+    "pose_prior": {"constant-bone-lengths": "every decoded pose has the bone lengths of its skeleton's card"},
+    "image_data": {
+        "labels": "every split has poses",
+        "clips": "every split has clips of consecutive frames",
+        "parts": "labelled images have part labels",
+        "families": "clips are told apart by motion family",
+    },
+    "pose_data": {"families": "sequences are told apart by motion family"},
+}
+"""What a component of a noun may claim by name; the conformance kit holds it to every claim."""
+
+FIGURES: dict[str, dict[str, str]] = {}
+"""What a component of a noun may claim as a number; the conformance kit measures it."""
+
 
 def _names(values: Iterable[str]) -> frozenset[str]:
     return frozenset(values)
+
+
+def _pairs(values: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted(dict(values).items()))
 
 
 @attrs.frozen
@@ -45,7 +73,14 @@ class Component:
             no torch. Field metadata ``{"help": "..."}`` explains a key.
         target: ``"package.module:callable"``; called as ``target(config, **parts)``, where `parts` is what the noun's
             protocol page says. Imported when it is first used, so that listing plugins stays quick.
-        capabilities: promises declared as data; the conformance kit holds the component to them.
+        capabilities: claims by name, of those in `CAPABILITIES`; the conformance kit holds the component to them.
+        figures: claims in numbers, of those in `FIGURES`, as a mapping; kept as sorted pairs.
+        expected_failures: checks of the kit that the component is known to fail, with the reason; kept as sorted pairs.
+        example: ``"package.module:callable"``, called with an empty folder (`pathlib.Path`); returns the table, without
+            ``use``, from which the kit builds the component where its defaults do not do, for example because it reads
+            files, which the callable writes into the folder.
+        reference: ``"package.module:callable"`` of a slow, obvious second implementation, called as the target is; the
+            kit compares the two.
     """
 
     noun: str
@@ -54,6 +89,10 @@ class Component:
     config: str
     target: str
     capabilities: frozenset[str] = attrs.field(default=frozenset(), converter=_names)
+    figures: tuple[tuple[str, float], ...] = attrs.field(default=(), converter=_pairs)
+    expected_failures: tuple[tuple[str, str], ...] = attrs.field(default=(), converter=_pairs)
+    example: str = ""
+    reference: str = ""
 
     def load_config(self) -> type[Any]:
         """Import and return the attrs config class."""
@@ -62,6 +101,14 @@ class Component:
     def load_target(self) -> Any:
         """Import and return the callable that builds the component."""
         return _load(self.target, self)
+
+    def load_example(self) -> Any:
+        """Import and return the callable that makes the kit's table, or None."""
+        return _load(self.example, self) if self.example else None
+
+    def load_reference(self) -> Any:
+        """Import and return the callable that builds the slow second implementation, or None."""
+        return _load(self.reference, self) if self.reference else None
 
 
 def _load(reference: str, component: Component) -> Any:

@@ -16,7 +16,7 @@ import attrs
 import pluggy
 
 from sa3dhp_core import __version__, hookspecs
-from sa3dhp_core.components import NOUNS, Component
+from sa3dhp_core.components import CAPABILITIES, FIGURES, NOUNS, Component
 from sa3dhp_core.errors import PluginError, RecipeError, UnknownComponent, nearest
 from sa3dhp_core.structuring import structure
 
@@ -319,9 +319,16 @@ def _problem(item: Any, noun: str) -> tuple[str, str] | None:
         return f"offers {item.id!r} with noun {item.noun!r}", f"use noun {noun!r}, or the hook of its noun"
     if not isinstance(item.id, str) or not _ID.fullmatch(item.id):
         return f"offers the id {item.id!r}", "an id is lower-case words joined by hyphens"
-    for name in ("config", "target"):
-        if not re.fullmatch(r"[\w.]+:\w+", str(getattr(item, name))):
+    for name in ("config", "target", "example", "reference"):
+        needed = name in ("config", "target") or getattr(item, name)
+        if needed and not re.fullmatch(r"[\w.]+:\w+", str(getattr(item, name))):
             return f"{item.id!r} has {name} {getattr(item, name)!r}", "write it as 'package.module:name'"
+    for kind, known, claimed in (
+        ("capability", CAPABILITIES.get(noun, {}), item.capabilities),
+        ("figure", FIGURES.get(noun, {}), dict(item.figures)),
+    ):
+        for name in sorted(set(claimed) - set(known)):
+            return f"{item.id!r} claims an unknown {kind} {name!r}", nearest(name, known) or f"a {noun} can claim none"
     return None
 
 

@@ -9,7 +9,7 @@ import typer
 
 from sa3dhp_core.cli import console
 from sa3dhp_core.cli.session import session
-from sa3dhp_core.components import NOUNS
+from sa3dhp_core.components import CAPABILITIES, FIGURES, NOUNS, Component
 from sa3dhp_core.errors import UnknownComponent, nearest
 from sa3dhp_core.host import Host, Offer
 from sa3dhp_core.structuring import expectation
@@ -76,8 +76,8 @@ def show_offer(offer: Offer) -> None:
     """Print one component and its keys."""
     component = offer.component
     print(f"{component.id} ({component.noun}), {offer.distribution} {offer.version}\n  {component.summary}")
-    if component.capabilities:
-        print(f"  promises: {', '.join(sorted(component.capabilities))}")
+    for claim, meaning in claims(component):
+        print(f"  claims {claim}: {meaning}")
     rows = [(key["key"], key["type"], key["default"], key["help"]) for key in keys(offer)]
     if rows:
         console.print_table("", ("key", "type", "default", "meaning"), rows)
@@ -117,4 +117,17 @@ def _summary(offer: Offer) -> dict[str, Any]:
         "distribution": offer.distribution,
         "version": offer.version,
         "capabilities": sorted(component.capabilities),
+        "figures": dict(component.figures),
+        "expected_failures": dict(component.expected_failures),
     }
+
+
+def claims(component: Component) -> list[tuple[str, str]]:
+    """What the component claims, each with its meaning: capabilities, figures, and checks that it is known to fail."""
+    named = CAPABILITIES.get(component.noun, {})
+    measured = FIGURES.get(component.noun, {})
+    return [
+        *((name, named[name]) for name in sorted(component.capabilities)),
+        *((f"{name} {value:g}", measured[name]) for name, value in component.figures),
+        *((f"no {name}", f"expected to fail: {reason}") for name, reason in component.expected_failures),
+    ]

@@ -22,8 +22,8 @@ HEAD = """
 from sa3dhp_core.components import Component
 from sa3dhp_core.hookspecs import hookimpl
 
-def sink(id, noun="sink", config="os:stat_result"):
-    return Component(noun, id, "a sink", config, "os:getcwd")
+def sink(id, noun="sink", config="os:stat_result", **more):
+    return Component(noun, id, "a sink", config, "os:getcwd", **more)
 """
 
 
@@ -50,6 +50,26 @@ BROKEN = {
         plugin("sa3dhp_sinks", "return [sink('x', config='os')]"),
         "config 'os'",
         "package.module:name",
+    ),
+    "wrong-example": (
+        plugin("sa3dhp_sinks", "return [sink('x', example='os')]"),
+        "example 'os'",
+        "package.module:name",
+    ),
+    "unknown-capability": (
+        plugin("sa3dhp_relations", "return [sink('x', 'relation', capabilities=['acts-on-image'])]"),
+        "unknown capability 'acts-on-image'",
+        "'acts-on-images'",
+    ),
+    "capability-of-none": (
+        plugin("sa3dhp_sinks", "return [sink('x', capabilities=['geometric'])]"),
+        "unknown capability 'geometric'",
+        "a sink can claim none",
+    ),
+    "unknown-figure": (
+        plugin("sa3dhp_sinks", "return [sink('x', figures={'speed': 1.0})]"),
+        "unknown figure 'speed'",
+        "a sink can claim none",
     ),
 }
 

@@ -16,6 +16,6 @@ def sa3dhp_relations() -> tuple[Component, ...]:
             summary="the camera tilts by a fixed angle",
             config="sa3dhp_template.config:Tilt",
             target="sa3dhp_template.tilt:tilt",
-            capabilities=("exact",),
+            capabilities=("geometric", "acts-on-images", "keeps-bones"),
         ),
     )

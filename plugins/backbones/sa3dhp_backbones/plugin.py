@@ -18,7 +18,6 @@ def sa3dhp_backbones() -> Sequence[Component]:
             summary="residual CNN for crops of about 64 pixels, minutes on a CPU",
             config="sa3dhp_backbones.config:SmallCnnConfig",
             target="sa3dhp_backbones.small_cnn:SmallCnn",
-            capabilities={"frame-wise"},
         ),
         Component(
             noun="backbone",
@@ -26,7 +25,6 @@ def sa3dhp_backbones() -> Sequence[Component]:
             summary="any transformers AutoBackbone: from a configuration, a local folder or a hub id",
             config="sa3dhp_backbones.config:TransformersConfig",
             target="sa3dhp_backbones.pretrained:build_transformers",
-            capabilities={"frame-wise"},
         ),
     )
 
@@ -41,6 +39,5 @@ def sa3dhp_image_encoders() -> Sequence[Component]:
             summary="a backbone and a head that ends in the pose prior's bound",
             config="sa3dhp_backbones.config:LatentEncoderConfig",
             target="sa3dhp_backbones.encoder:build_encoder",
-            capabilities={"frame-wise"},
         ),
     )

@@ -5,15 +5,19 @@ from __future__ import annotations
 from sa3dhp_core.components import Component
 from sa3dhp_core.hookspecs import hookimpl
 
+GEOMETRIC = frozenset({"geometric", "acts-on-images", "keeps-bones", "invertible", "composes"})
 
-def _relation(id_: str, summary: str, config: str, target: str, images: bool = True) -> Component:
+
+def _relation(
+    id_: str, summary: str, config: str, target: str, *more: str, claims: frozenset[str] = GEOMETRIC
+) -> Component:
     return Component(
         "relation",
         id_,
         summary,
         f"sa3dhp_relations.config:{config}",
         f"sa3dhp_relations.{target}",
-        frozenset({"acts-on-images"}) if images else frozenset(),
+        claims | set(more),
     )
 
 
@@ -22,20 +26,30 @@ def sa3dhp_relations() -> tuple[Component, ...]:
     """The algebra by expression, its usual members by name, and one relation outside it."""
     return (
         _relation("geometric", "any product of flip, turns and time maps", "Geometric", "build:geometric"),
-        _relation("flip", "the mirror", "Flip", "build:flip"),
+        _relation("flip", "the mirror", "Flip", "build:flip", "involution"),
         _relation(
             "in-plane-rotation",
             "a turn about the optical axis",
             "InPlaneRotation",
             "build:in_plane_rotation",
         ),
-        _relation("flip-rotation", "mirror and in-plane turn", "FlipRotation", "build:flip_rotation"),
-        _relation("backward", "time reversed", "Backward", "build:backward"),
-        _relation("flip-backward", "mirror, in-plane turn, time reversed", "FlipBackward", "build:flip_backward"),
+        _relation("flip-rotation", "mirror and in-plane turn", "FlipRotation", "build:flip_rotation", "involution"),
+        _relation("backward", "time reversed", "Backward", "build:backward", "involution"),
+        _relation(
+            "flip-backward",
+            "mirror, in-plane turn, time reversed",
+            "FlipBackward",
+            "build:flip_backward",
+            "involution",
+        ),
         _relation("slow", "the middle of the motion, slower", "Slow", "build:slow_motion"),
         _relation("slow-backward", "slower and reversed", "SlowBackward", "build:slow_backward"),
         _relation(
-            "limb-exchange", "two limbs exchange poses", "LimbExchange", "limb_exchange:limb_exchange", images=False
+            "limb-exchange",
+            "two limbs exchange poses",
+            "LimbExchange",
+            "limb_exchange:limb_exchange",
+            claims=frozenset({"keeps-bones", "involution"}),
         ),
     )
 
