@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,10 @@ def settings_of(home: Path) -> dict[str, Any]:
     return tomllib.loads((home / "pyproject.toml").read_text(encoding="utf-8"))
 
 
-def imported(package: Path) -> set[str]:
-    """Top-level names of everything that a package imports, wherever in a module."""
+def imported(paths: Iterable[Path]) -> set[str]:
+    """Top-level names of everything that some modules import, wherever in them."""
     names: set[str] = set()
-    for path in package.rglob("*.py"):
+    for path in paths:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 names |= {alias.name.split(".")[0] for alias in node.names}
@@ -42,12 +43,21 @@ def imported(package: Path) -> set[str]:
 
 
 def undeclared(home: Path, package: Path) -> list[str]:
-    """What a package imports and neither the standard library, itself nor its distribution's requirements give."""
+    """What a package imports and neither the standard library, itself nor its distribution's requirements give.
+
+    Its room `conformance`, if it has one, may also import what the extra `testing` brings.
+    """
     project = settings_of(home)["project"]
-    declared = {canonicalize_name(Requirement(text).name) for text in project["dependencies"]}
+    kit = set((package / "conformance").rglob("*.py"))
+    texts = project["dependencies"]
+    more = project.get("optional-dependencies", {}).get("testing", [])
+    return sorted(_foreign(set(package.rglob("*.py")) - kit, package, texts) | _foreign(kit, package, [*texts, *more]))
+
+
+def _foreign(paths: Iterable[Path], package: Path, requirements: list[str]) -> set[str]:
+    declared = {canonicalize_name(Requirement(text).name) for text in requirements}
     given = {"sa3dhp-core" if name == "sa3dhp" else name for name in declared} | {canonicalize_name(package.name)}
-    foreign = {canonicalize_name(name) for name in imported(package) if name not in sys.stdlib_module_names}
-    return sorted(foreign - given)
+    return {canonicalize_name(name) for name in imported(paths) if name not in sys.stdlib_module_names} - given
 
 
 def pins() -> dict[str, Version]:
@@ -96,6 +106,12 @@ def test_an_undeclared_import_is_noticed(tmp_path: Path) -> None:
     package.mkdir()
     (package / "part.py").write_text("def late():\n    import os, torch, scipy.io\n    import sa3dhp_odd\n")
     assert undeclared(tmp_path, package) == ["scipy"]
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\ndependencies = ["torch>=2.6"]\noptional-dependencies.testing = ["scipy", "pytest"]\n'
+    )
+    (package / "conformance").mkdir()
+    (package / "conformance" / "part.py").write_text("import pytest, einops\n")
+    assert undeclared(tmp_path, package) == ["einops", "scipy"]
 
 
 def test_the_root_knows_every_first_party_plugin() -> None:

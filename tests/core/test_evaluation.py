@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sa3dhp_core.cards import card_ids, read_card
+from sa3dhp_core.conformance.strategies import HOUSE, random_poses, rotations, seeds
 from sa3dhp_core.errors import DataError, RecipeError
 from sa3dhp_core.evaluation import Accumulator, evaluate, load_protocol, protocol_from_card, spread
 from tests.core.test_geometry_alignment import slow_procrustes
-from tests.strategies import HOUSE, random_poses, rotations, seeds
 
 SHIPPED = ("accel", "auc-150", "ites-mpjpe", "ites-pa-mpjpe", "mpjpe-root", "n-mpjpe", "pa-mpjpe", "pck-150")
 

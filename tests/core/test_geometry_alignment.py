@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from sa3dhp_core.conformance.strategies import HOUSE, orthogonal, poses, random_poses, rotations, seeds
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.geometry import fit_scale, procrustes
-from tests.strategies import HOUSE, orthogonal, poses, random_poses, rotations, seeds
 
 
 def slow_procrustes(prediction: np.ndarray, truth: np.ndarray, scale: bool) -> np.ndarray:

@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from sa3dhp_core.conformance.strategies import cameras, seeds
+from sa3dhp_core.conformance.tolerance import TOLERANCE
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.geometry import (
     crop,
@@ -26,7 +28,6 @@ from sa3dhp_core.geometry import (
     virtual_camera,
 )
 from tests.core.test_geometry_orthogonal import photograph
-from tests.strategies import TOLERANCE, cameras, seeds
 
 DOUBLE = TOLERANCE[torch.float64]
 WIDTH, HEIGHT = 200, 160

@@ -7,6 +7,8 @@ import torch
 from hypothesis import given
 from torch import Tensor
 
+from sa3dhp_core.conformance.strategies import HOUSE, dtypes, poses, random_poses, rotations, seeds, skeletons
+from sa3dhp_core.conformance.tolerance import TOLERANCE
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.geometry import (
     act_on_poses,
@@ -20,7 +22,6 @@ from sa3dhp_core.geometry import (
     standard_lengths,
 )
 from sa3dhp_core.types import Skeleton
-from tests.strategies import HOUSE, TOLERANCE, dtypes, poses, random_poses, rotations, seeds, skeletons
 
 
 @given(skeletons(), seeds, dtypes)

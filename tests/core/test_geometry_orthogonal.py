@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from sa3dhp_core.conformance.strategies import HOUSE, dtypes, orthogonal, poses, random_poses, seeds, skeletons
+from sa3dhp_core.conformance.tolerance import TOLERANCE
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.geometry import (
     act_on_images,
@@ -25,7 +27,6 @@ from sa3dhp_core.geometry import (
     rotation_z,
 )
 from sa3dhp_core.types import Skeleton
-from tests.strategies import HOUSE, TOLERANCE, dtypes, orthogonal, poses, random_poses, seeds, skeletons
 
 DOUBLE = TOLERANCE[torch.float64]
 CAMERA = torch.tensor([[60.0, 0.0, 24.0], [0.0, 60.0, 24.0], [0.0, 0.0, 1.0]], dtype=torch.float64)

@@ -1,4 +1,7 @@
-"""Hypothesis strategies for skeletons, bodies, orthogonal matrices and cameras. Draws values, checks nothing."""
+"""Hypothesis strategies for what components work on: skeletons, poses, cameras, clips, angles, relations.
+
+They draw values and check nothing. All are public: use them in tests of your own.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,23 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sa3dhp_core.cards import skeleton
-from sa3dhp_core.geometry import forward_kinematics, mirror_matrix, rotation_x, rotation_y, rotation_z, standard_lengths
+from sa3dhp_core.conformance.reference import MatrixRelation
+from sa3dhp_core.geometry import (
+    bone_directions,
+    forward_kinematics,
+    mirror_matrix,
+    rotation_x,
+    rotation_y,
+    rotation_z,
+    standard_lengths,
+)
 from sa3dhp_core.types import Skeleton
-
-TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-10}
-"""Largest difference, relative to values of size 1, that counts as equal."""
 
 HOUSE = skeleton("h36m-17")
 seeds = st.integers(0, 2**31 - 1)
 dtypes = st.sampled_from([torch.float32, torch.float64])
 angles = st.floats(-math.pi, math.pi, allow_nan=False)
+"""Radians."""
 
 
 @st.composite
@@ -79,3 +89,29 @@ def cameras(draw: st.DrawFn, width: int = 200, height: int = 160) -> Tensor:
     focal = draw(st.floats(0.8, 3.0)) * width
     x, y = (size / 2 + draw(st.floats(-0.05, 0.05)) * size for size in (width, height))
     return torch.tensor([[focal, 0.0, x], [0.0, focal, y], [0.0, 0.0, 1.0]], dtype=torch.float64)
+
+
+@st.composite
+def motions(draw: st.DrawFn, body: Skeleton = HOUSE, frames: int = 8, dtype: torch.dtype = torch.float64) -> Tensor:
+    """``(frames, J, 3)`` root-relative: one body that moves steadily between two poses, bone lengths constant."""
+    first, last = random_poses(body, draw(seeds), 2, dtype=dtype)
+    lengths = standard_lengths(body, first)
+    share = torch.linspace(0, 1, frames, dtype=dtype)[:, None, None]
+    directions = torch.lerp(bone_directions(first, body), bone_directions(last, body), share)
+    return forward_kinematics(torch.nn.functional.normalize(directions, dim=-1), lengths, body)
+
+
+@st.composite
+def clips(draw: st.DrawFn, count: int = 2, frames: int = 3, size: int = 24) -> Tensor:
+    """``(count, frames, 3, size, size)`` float images in [0, 1], of every frequency."""
+    generator = torch.Generator().manual_seed(draw(seeds))
+    coarse = torch.rand(count * frames, 3, 4, 4, generator=generator)
+    fine = torch.rand(count * frames, 3, size, size, generator=generator)
+    smooth = torch.nn.functional.interpolate(coarse, size=(size, size), mode="bilinear", align_corners=False)
+    return torch.lerp(smooth, fine, draw(st.floats(0, 1))).unflatten(0, (count, frames))
+
+
+@st.composite
+def relations(draw: st.DrawFn, body: Skeleton = HOUSE, limit: float = math.pi) -> MatrixRelation:
+    """Geometric relations of one element: any matrix of O(3) up to `limit` radians about each axis, forth or back."""
+    return MatrixRelation(draw(orthogonal(limit)), body, draw(st.booleans()))

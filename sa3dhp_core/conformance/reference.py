@@ -1,0 +1,52 @@
+"""Plain parts that need no plugin: what components are built from on the bench, and what strategies draw."""
+
+from __future__ import annotations
+
+import attrs
+import torch
+from torch import Tensor
+
+from sa3dhp_core.geometry import act_on_images, act_on_poses
+from sa3dhp_core.types import Skeleton, Spatial, Temporal
+
+
+@attrs.frozen(eq=False)
+class MatrixRelation:
+    """One matrix of O(3), forward or backward in time; implements `sa3dhp_core.protocols.relation.Relation`.
+
+    Attributes:
+        matrix: ``(3, 3)`` orthogonal.
+        skeleton: of the poses that it acts on.
+        backward: whether time is reversed.
+        name: what losses call it.
+    """
+
+    matrix: Tensor
+    skeleton: Skeleton
+    backward: bool = False
+    name: str = "matrix"
+    condition: int = 0
+    capabilities: frozenset[str] = frozenset({"geometric", "acts-on-images", "keeps-bones"})
+
+    @property
+    def acts_on_time(self) -> bool:
+        """Whether anchor and partner differ in time."""
+        return self.backward
+
+    def draw(self, shape: tuple[int, ...], generator: torch.Generator) -> Spatial:
+        """The matrix, repeated."""
+        dtype = torch.get_default_dtype()
+        return Spatial(self.matrix.to(dtype).expand(*shape, 3, 3), torch.zeros(*shape, 0))
+
+    def temporal(self, frames: int) -> Temporal:
+        """The same frames, in reverse if backward."""
+        order = tuple(range(frames))
+        return Temporal(frames, order, order[::-1] if self.backward else order)
+
+    def on_poses(self, poses: Tensor, spatial: Spatial) -> Tensor:
+        """``(..., J, 3)`` -> ``(..., J, 3)``."""
+        return act_on_poses(spatial.matrix.to(poses), poses, self.skeleton)
+
+    def on_images(self, images: Tensor, spatial: Spatial, intrinsics: Tensor) -> Tensor:
+        """``(..., 3, H, W)`` -> ``(..., 3, H, W)``."""
+        return act_on_images(spatial.matrix.to(images), images, intrinsics)

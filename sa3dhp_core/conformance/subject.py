@@ -1,0 +1,138 @@
+"""What is checked: a component as a plugin offers it, or a built object, each with its claims. Judges nothing."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from sa3dhp_core.components import CAPABILITIES, FIGURES, Component
+from sa3dhp_core.conformance.bench import Bench
+from sa3dhp_core.conformance.promises import room
+from sa3dhp_core.errors import PluginError, nearest
+from sa3dhp_core.host import Host
+from sa3dhp_core.protocols.encoder import Backbone, ImageEncoder
+from sa3dhp_core.protocols.motion_prior import MotionPrior
+from sa3dhp_core.protocols.pose_prior import PosePrior
+from sa3dhp_core.protocols.relation import Relation
+
+_RECOGNISED: tuple[tuple[str, type[Any]], ...] = (
+    ("relation", Relation),
+    ("pose_prior", PosePrior),
+    ("motion_prior", MotionPrior),
+    ("backbone", Backbone),
+    ("image_encoder", ImageEncoder),
+)
+"""Protocols that tell a noun by the attributes of an object; the first that fits counts."""
+
+
+@attrs.frozen(eq=False)
+class Subject:
+    """Something to check.
+
+    Attributes:
+        noun: what it is to be.
+        id: what it is called in reports.
+        make: builds it on a bench, anew at every call.
+        capabilities: what it claims by name.
+        figures: what it claims in numbers.
+        expected_failures: checks that it is known to fail, with the reason.
+        component: its descriptor, where it comes from a plugin.
+    """
+
+    noun: str
+    id: str
+    make: Callable[[Bench], Any]
+    capabilities: frozenset[str] = frozenset()
+    figures: Mapping[str, float] = attrs.field(factory=dict)
+    expected_failures: Mapping[str, str] = attrs.field(factory=dict)
+    component: Component | None = None
+
+    @property
+    def claims(self) -> frozenset[str]:
+        """Names of all that it claims."""
+        return self.capabilities | set(self.figures)
+
+    @property
+    def name(self) -> str:
+        """``relation:flip``."""
+        return f"{self.noun}:{self.id}"
+
+    @classmethod
+    def offered(cls, component: Component) -> Subject:
+        """The component, built as a recipe's table would: from its example's table, or from its defaults."""
+        return cls(
+            component.noun,
+            component.id,
+            lambda bench: built(component, bench, component.load_target()),
+            component.capabilities,
+            dict(component.figures),
+            dict(component.expected_failures),
+            component,
+        )
+
+    @classmethod
+    def given(
+        cls,
+        thing: Any,
+        *,
+        noun: str = "",
+        id: str = "",
+        capabilities: Iterable[str] = (),
+        figures: Mapping[str, float] | None = None,
+        expected_failures: Mapping[str, str] | None = None,
+    ) -> Subject:
+        """A built object; every check works on a copy of its own.
+
+        Args:
+            thing: the object.
+            noun: what it is to be; told by its attributes if empty.
+            id: what to call it; its ``name``, else its class, if empty.
+            capabilities: what it claims beside its own attribute ``capabilities``, if it has one.
+            figures: what it claims in numbers.
+            expected_failures: checks that it is known to fail, with the reason.
+
+        Raises:
+            PluginError: the noun cannot be told, or cannot claim that.
+        """
+        noun = noun or recognised(thing)
+        claimed = frozenset(capabilities) | frozenset(getattr(thing, "capabilities", ()))
+        for known, names in ((CAPABILITIES, claimed), (FIGURES, frozenset(figures or {}))):
+            for name in sorted(names - set(known.get(noun, {}))):
+                hint = nearest(name, known.get(noun, {})) or "it can claim none"
+                raise PluginError(f"a {noun} cannot claim {name!r}", where=repr(thing), hint=hint)
+        id = id or str(getattr(thing, "name", "") or type(thing).__name__)
+        make = lambda bench: copy.deepcopy(thing)  # noqa: E731
+        return cls(noun, id, make, claimed, dict(figures or {}), dict(expected_failures or {}))
+
+
+def built(component: Component, bench: Bench, target: Callable[..., Any]) -> Any:
+    """What `target` makes of the component's example table and the bench's parts for its noun."""
+    example = component.load_example()
+    table = {"use": component.id, **(example(bench.folder()) if example is not None else {})}
+    host = Host.of([component]) if not _offers(bench.host, component) else bench.host
+    config = host.config(component.noun, table, component.id, "the component's example" if example else "its defaults")
+    return target(config, **room(component.noun).parts(bench, table))
+
+
+def _offers(host: Host, component: Component) -> bool:
+    return any(offer.component == component for offer in host.offers)
+
+
+def recognised(thing: Any) -> str:
+    """The noun of an object, by the attributes that its protocol asks for.
+
+    Raises:
+        PluginError: none fits.
+    """
+    for noun, protocol in _RECOGNISED:
+        if isinstance(thing, protocol):
+            return noun
+    raise PluginError(
+        f"the noun of {type(thing).__name__} cannot be told from its attributes",
+        where=repr(thing),
+        expected="an object with all attributes of its protocol",
+        hint="name it: Subject.given(thing, noun='alignment_loss')",
+    )
