@@ -17,22 +17,21 @@ import inspect
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import attrs
 import typer
 
 from sa3dhp_core import hookspecs, protocols
 from sa3dhp_core.cards import card_ids
 from sa3dhp_core.cli import make_app
 from sa3dhp_core.components import NOUNS
+from sa3dhp_core.config_keys import keys_of
 from sa3dhp_core.engine_config import EngineConfig, EvaluationConfig
 from sa3dhp_core.host import Host, Offer
 from sa3dhp_core.recipe import load_recipe
-from sa3dhp_core.structuring import expectation
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -88,49 +87,14 @@ def table(heads: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def toml(value: Any) -> str:
-    """A default as one would write it in a recipe; what is None is left out there."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(toml, value)) + "]"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key} = {toml(item)}" for key, item in value.items()) + "}"
-    return repr(value)
-
-
-def key_rows(config: type[Any], above: str = "", instance: Any = None) -> Iterator[list[str]]:
-    """Key, type, default and meaning of each field; the fields of a nested class follow it as ``outer.inner``.
-
-    Args:
-        config: an attrs class.
-        above: path of the table that it describes.
-        instance: a value whose fields are the defaults, where the class's own are not.
-    """
-    for field in attrs.fields(attrs.resolve_types(config)):
-        if not field.init:
-            continue
-        default = field.default
-        if instance is not None:
-            default = getattr(instance, field.name)
-        elif isinstance(default, attrs.Factory):  # type: ignore[arg-type]
-            default = default.factory()
-        nested = attrs.has(type(default))
-        shown = "required" if default is attrs.NOTHING else "" if nested else f"`{toml(default)}`"
-        words = "a table" if nested else expectation(field.type)
-        yield [f"`{above}{field.name}`", words, shown, str(field.metadata.get("help", ""))]
-        if nested:
-            yield from key_rows(type(default), f"{above}{field.name}.", default)
-
-
 def keys_table(config: type[Any]) -> str:
     """The keys of a config class as a table, or that there are none."""
-    rows = list(key_rows(config))
+    rows = [[f"`{k.key}`", k.type, _shown(k.default), k.help] for k in keys_of(config)]
     return table(["key", "type", "default", "meaning"], rows) if rows else "No keys."
+
+
+def _shown(default: str) -> str:
+    return default if default in ("", "required", "computed") else f"`{default}`"
 
 
 def hooks_part(_: str) -> str:

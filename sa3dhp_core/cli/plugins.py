@@ -12,7 +12,6 @@ from sa3dhp_core.cli.session import session
 from sa3dhp_core.components import CAPABILITIES, FIGURES, NOUNS, Component
 from sa3dhp_core.errors import UnknownComponent, nearest
 from sa3dhp_core.host import Host, Offer
-from sa3dhp_core.structuring import expectation
 
 app = typer.Typer(no_args_is_help=True, help="List plugins and show what they offer.")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -86,26 +85,13 @@ def show_offer(offer: Offer) -> None:
 
 
 def keys(offer: Offer) -> list[dict[str, str]]:
-    """The keys of a component's table, as words."""
+    """The keys of a component's table, as words; of a method, those of its rows too, as ``rows[].key``."""
+    from sa3dhp_core.config_keys import keys_of
+
     config = offer.component.load_config()
-    return [
-        {
-            "key": field.name,
-            "type": expectation(field.type),
-            "default": _default(field.default),
-            "help": str(field.metadata.get("help", "")),
-        }
-        for field in attrs.fields(attrs.resolve_types(config))
-        if field.init
-    ]
-
-
-def _default(default: Any) -> str:
-    if default is attrs.NOTHING:
-        return "required"
-    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
-        return "computed" if default.takes_self else repr(default.factory())
-    return repr(default)
+    rows = getattr(config, "row_config", None)
+    found = [*keys_of(config), *(keys_of(rows, "rows[].") if rows is not None else ())]
+    return [attrs.asdict(key) for key in found]
 
 
 def _summary(offer: Offer) -> dict[str, Any]:
