@@ -18,9 +18,9 @@ import pluggy
 from sa3dhp_core import __version__, hookspecs
 from sa3dhp_core.components import CAPABILITIES, FIGURES, NOUNS, Component
 from sa3dhp_core.errors import PluginError, RecipeError, UnknownComponent, nearest
+from sa3dhp_core.source_folder import GROUP, SourceFolder, same_name
 from sa3dhp_core.structuring import structure
 
-GROUP = "sa3dhp"
 VARIABLE = "SA3DHP_PLUGINS"
 NO_PLUGIN = "none"
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -87,22 +87,30 @@ class Host:
     broken: tuple[BrokenPlugin, ...] = ()
 
     @classmethod
-    def load(cls, strict: bool = False, only: Sequence[str] | None = None) -> Host:
-        """Load the installed plugins.
+    def load(
+        cls, strict: bool = False, only: Sequence[str] | None = None, folders: Sequence[SourceFolder] = ()
+    ) -> Host:
+        """Load the installed plugins, and those of source folders.
 
         Args:
             strict: refuse to go on with a broken plugin.
             only: names of entry points or distributions; no plugin if empty. If None, the variable
                 ``SA3DHP_PLUGINS`` decides: names separated by commas, ``none`` for no plugin; unset or empty, all.
+            folders: plugins that need not be installed; each takes the place of an installed distribution of its name,
+                and comes last, so that an id which two offer is the folder's fault.
 
         Raises:
             PluginError: `only` names something that is not installed, or `strict` and a plugin is broken.
         """
         found = [(_owner(point), point) for point in entry_points(group=GROUP)]
         found.sort(key=lambda pair: (pair[0].distribution, pair[0].entry_point))
+        own = [(_owner(point), point) for folder in folders for point in folder.entry_points]
+        found = [pair for pair in found if not any(same_name(pair[0].distribution, folder.name) for folder in folders)]
+        for folder in folders:
+            folder.put_first()
         offers: list[Offer] = []
         broken: list[BrokenPlugin] = []
-        for owner, point in _selected(found, only):
+        for owner, point in [*_selected(found, only), *own]:
             for item in _ask(owner, point):
                 if isinstance(item, BrokenPlugin):
                     broken.append(item)
@@ -268,8 +276,7 @@ def _ask(owner: _Owner, point: EntryPoint) -> Iterator[Component | BrokenPlugin]
         return
     except (Exception, SystemExit) as error:  # whatever a stranger's module does on import
         yield owner.broken(
-            f"{point.value} cannot be loaded: {type(error).__name__}: {_first_line(error)}",
-            f"pip install --force-reinstall {owner.distribution}, or pip uninstall {owner.distribution}",
+            f"{point.value} cannot be loaded: {type(error).__name__}: {_first_line(error)}", _remedy(owner, point)
         )
         return
     yield from _undecorated(owner, plugin)
@@ -281,6 +288,13 @@ def _ask(owner: _Owner, point: EntryPoint) -> Iterator[Component | BrokenPlugin]
                 f"implements an unknown hook {caller.name!r}",
                 nearest(caller.name, hookspecs.HOOKS.values()) or "see docs/hooks.md",
             )
+
+
+def _remedy(owner: _Owner, point: EntryPoint) -> str:
+    """What to do about a module that cannot be loaded."""
+    if isinstance(point.dist, SourceFolder):
+        return f"mend it in {point.dist.folder}; python -c 'import {point.module}' there shows where it fails"
+    return f"pip install --force-reinstall {owner.distribution}, or pip uninstall {owner.distribution}"
 
 
 def _undecorated(owner: _Owner, plugin: Any) -> Iterator[BrokenPlugin]:
