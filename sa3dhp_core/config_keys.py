@@ -73,9 +73,10 @@ _COMPUTED = object()
 
 
 def _default(field: attrs.Attribute[Any]) -> Any:
-    if isinstance(field.default, attrs.Factory):  # type: ignore[arg-type]
-        return _COMPUTED if field.default.takes_self else field.default.factory()
-    return field.default
+    default: Any = field.default
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+        return _COMPUTED if default.takes_self else default.factory()
+    return default
 
 
 def _table_of(kind: Any) -> type[Any] | None:

@@ -110,7 +110,7 @@ class Host:
             folder.put_first()
         offers: list[Offer] = []
         broken: list[BrokenPlugin] = []
-        for owner, point in [*_selected(found, only), *own]:
+        for owner, point in [*(pair for pair in _selected([*found, *own], only) if pair not in own), *own]:
             for item in _ask(owner, point):
                 if isinstance(item, BrokenPlugin):
                     broken.append(item)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -43,6 +45,24 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     out().print(table)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """A function that shows one line on a terminal while something runs, in the place of the line before."""
+    stream = sys.__stderr__
+    if stream is None or not stream.isatty():
+        yield lambda text: None
+        return
+
+    def show(text: str) -> None:
+        width = shutil.get_terminal_size().columns - 1
+        print(f"\r\x1b[2K{text[:width]}", end="", file=stream, flush=True)
+
+    try:
+        yield show
+    finally:
+        show("")
 
 
 def print_results(results: Mapping[str, Any]) -> None:

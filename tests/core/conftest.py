@@ -1,14 +1,20 @@
-"""Fixtures of the core's tests: throw-away distributions with real entry points, and small recipes."""
+"""Fixtures of the core's tests: throw-away distributions with real entry points, calls of `sa3dhp`, small recipes."""
 
 from __future__ import annotations
 
 import importlib
+import os
+import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import attrs
 import pytest
+
+import sa3dhp_core
+from sa3dhp_core.cli import main
 
 Distribute = Callable[..., str]
 
@@ -43,6 +49,45 @@ def distribute(site: Path) -> Distribute:
         return name
 
     return install
+
+
+@attrs.frozen
+class Done:
+    """What a call left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def call(site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    """``call(*arguments, only="a,b")`` runs `main` in this process, with the plugins of `site`."""
+
+    def run(*arguments: str, only: str = "") -> Done:
+        monkeypatch.setenv("SA3DHP_PLUGINS", only)
+        monkeypatch.chdir(site)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        code = ended.value.code
+        return Done(code if isinstance(code, int) else 0, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def process(site: Path) -> Callable[..., Done]:
+    """``process(program, *arguments, only="a,b")`` runs a Python program in a process of its own."""
+
+    def run(program: str, *arguments: str, only: str = "") -> Done:
+        path = os.pathsep.join([str(site), str(Path(sa3dhp_core.__file__).parent.parent)])
+        environment = {**os.environ, "PYTHONPATH": path, "SA3DHP_PLUGINS": only, "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-c", program, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=site)
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return run
 
 
 GOOD = """
