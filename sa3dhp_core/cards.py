@@ -15,9 +15,14 @@ if TYPE_CHECKING:  # `types` imports torch, and most cards are read where torch 
 
 def registry_folder() -> Path:
     """The registry: beside the package in a checkout, inside it in a wheel."""
+    return shipped("registry", "registry")
+
+
+def shipped(inside: str, beside: str) -> Path:
+    """A folder of data: `inside` the package in a wheel, `beside` the package in a checkout."""
     package = Path(__file__).resolve().parent
-    inside = package / "registry"
-    return inside if inside.is_dir() else package.parent / "registry"
+    folder = package / inside
+    return folder if folder.is_dir() else package.parent / beside
 
 
 def card_ids(kind: str) -> tuple[str, ...]:

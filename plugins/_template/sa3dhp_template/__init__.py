@@ -1,1 +1,1 @@
-"""The smallest plugin of sa3dhp; its hooks are in `plugin`."""
+"""A plugin of sa3dhp; its hooks are in `plugin`."""

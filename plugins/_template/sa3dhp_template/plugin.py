@@ -8,7 +8,7 @@ from sa3dhp_core.hookspecs import hookimpl
 
 @hookimpl
 def sa3dhp_relations() -> tuple[Component, ...]:
-    """One relation."""
+    """One component."""
     return (
         Component(
             noun="relation",
