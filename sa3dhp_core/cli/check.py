@@ -98,5 +98,5 @@ def _show(outcomes: Sequence[Outcome], profile: str) -> None:
                 print(f"\n{title} {found.subject}: {found.check}\n  {found.promise}")
                 print("\n".join(f"  {line}" for line in found.reason.splitlines()))
     failed = sum(outcome.failed for outcome in outcomes)
-    total = f"{len(outcomes)} checks, profile {profile}"
-    print(f"\n{total}: " + (f"{failed} broken" if failed else "every promise is kept, or known to be broken"))
+    print(f"\n{len(outcomes)} checks, profile {profile}")
+    print(f"{failed} broken" if failed else "every promise is kept, or known to be broken")
