@@ -1,8 +1,8 @@
-"""Writes the generated parts of the documents: tables and listings that repeat what the code says.
+"""Writes the generated parts of the documents, and the registry's cards of plugins: what repeats what the code says.
 
 A part stands between ``<!-- generated: NAME [ARGUMENT] -->`` and ``<!-- /generated -->``; `PARTS` holds the names.
 
-    python docs/generate.py                                 writes all parts anew; a test fails where one differs
+    python docs/generate.py                                 writes all anew; a test fails where something differs
     python docs/generate.py --table quickstart RUN [RUN …]  puts the table of these runs into README.md
     python docs/generate.py --output demo FILE              puts what a command printed into README.md
 
@@ -25,13 +25,15 @@ from typing import Any
 import typer
 
 from sa3dhp_core import hookspecs, protocols
-from sa3dhp_core.cards import card_ids
+from sa3dhp_core.cards import card_ids, read_toml
 from sa3dhp_core.cli import make_app
 from sa3dhp_core.components import NOUNS
 from sa3dhp_core.config_keys import keys_of
 from sa3dhp_core.engine_config import EngineConfig, EvaluationConfig
 from sa3dhp_core.host import Host, Offer
+from sa3dhp_core.plugin_cards import ComponentCard, PluginCard, card_file, card_of, card_text
 from sa3dhp_core.recipe import load_recipe
+from sa3dhp_core.source_folder import SourceFolder
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -216,6 +218,16 @@ def _default(option: Any) -> str:
     return "" if nothing else f"`{option.default}`"
 
 
+def cards() -> Iterator[tuple[Path, str]]:
+    """File and text of the card of every distribution in `plugins/`; gaps written by hand are kept."""
+    for page in sorted(ROOT.glob("plugins/[!_]*/pyproject.toml")):
+        folder = SourceFolder(page.parent)
+        own = [offer.component for offer in host().offers if offer.distribution == folder.name]
+        file = card_file(ROOT / "registry", folder.name)
+        written = read_toml(file) if file.is_file() else None
+        yield file, card_text(card_of(folder, own, f"plugins/{page.parent.name}", written))
+
+
 PARTS: dict[str, Callable[[str], str]] = {
     "hooks": hooks_part,
     "components": components_part,
@@ -224,6 +236,8 @@ PARTS: dict[str, Callable[[str], str]] = {
     "recipes": recipes_part,
     "protocols": protocols_part,
     "cli": cli_part,
+    "plugin-card": lambda _: keys_table(PluginCard),
+    "component-card": lambda _: keys_table(ComponentCard),
 }
 """Name of a part to what writes it, given the marker's argument."""
 
@@ -248,10 +262,13 @@ def filled(text: str, kind: str, name: str, content: str) -> str:
 
 
 def main(arguments: list[str], page: Path = ROOT / "README.md") -> None:
-    """Write the generated parts of all pages, or one table or output of `page`."""
+    """Write the generated parts of all pages and the cards of plugins, or one table or output of `page`."""
     if not arguments:
         for path in pages():
             path.write_text(regenerated(path.read_text(encoding="utf-8")), encoding="utf-8")
+        for path, text in cards():
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
         return
     option, name, *files = arguments
     if option == "--table":

@@ -39,7 +39,7 @@ def check(
     json: Annotated[bool, typer.Option("--json", help="Print every outcome as JSON.")] = False,
 ) -> None:
     """Check that plugins keep what their nouns promise and what they claim; exit code 1 where one does not."""
-    host, names = _asked(session(context).host, plugins or ())
+    host, names = asked(session(context).host, plugins or ())
     with _needing_the_kit():
         from sa3dhp_core.conformance import PROFILES, Bench
         from sa3dhp_core.conformance.inspection import inspection
@@ -55,8 +55,8 @@ def check(
         raise typer.Exit(1)
 
 
-def _asked(installed: Host, arguments: Sequence[str]) -> tuple[Host, frozenset[str] | None]:
-    """A host with the source folders among the arguments, and the names of all plugins to check; None for all."""
+def asked(installed: Host, arguments: Sequence[str]) -> tuple[Host, frozenset[str] | None]:
+    """A host with the source folders among the arguments, and the names of the plugins that they mean; None for all."""
     folders = [SourceFolder(Path(argument)) for argument in arguments if _is_path(argument)]
     names = [argument for argument in arguments if not _is_path(argument)]
     host = Host.load(folders=folders) if folders else installed

@@ -1,4 +1,4 @@
-"""``sa3dhp plugins``: what is installed, what is broken, the keys of every component; mounts `check` and `new`."""
+"""``sa3dhp plugins``: what is installed, what is broken, the keys of every component; mounts its other commands."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Annotated, Any
 import attrs
 import typer
 
-from sa3dhp_core.cli import check, console, new
+from sa3dhp_core.cli import card, check, console, new
 from sa3dhp_core.cli.session import session
 from sa3dhp_core.components import CAPABILITIES, FIGURES, NOUNS, Component
 from sa3dhp_core.errors import UnknownComponent, nearest
 from sa3dhp_core.host import Host, Offer
 
 app = typer.Typer(no_args_is_help=True, help="List, show, check and begin plugins.")
+app.command("card")(card.card)
 app.command("check")(check.check)
 app.command("new")(new.new)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

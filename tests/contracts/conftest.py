@@ -34,9 +34,9 @@ class Installed:
 
     def install(self, *words: str | Path) -> None:
         """Install wheels or folders, without a look at any index."""
-        pip = [sys.executable, "-m", "pip", "--python", self.python, "install", "-q", "--no-index", "--no-deps"]
-        pip = [*pip, "--no-build-isolation", "--disable-pip-version-check", *words]
-        run = subprocess.run(pip, cwd=self.elsewhere, capture_output=True, text=True, timeout=120)
+        pip = [sys.executable, "-m", "pip", "--python", str(self.python), "install", "-q", "--no-index", "--no-deps"]
+        pip += ["--no-build-isolation", "--disable-pip-version-check"]
+        run = subprocess.run([*pip, *words], cwd=self.elsewhere, capture_output=True, text=True, timeout=120)
         assert run.returncode == 0, run.stdout + run.stderr
 
 

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from sa3dhp_core.cards import card_ids, read_card, registry_folder, skeleton
+from sa3dhp_core.host import Host
+from sa3dhp_core.plugin_cards import PluginCard, card_of, load_plugin_card, plugin_card_from
+from sa3dhp_core.source_folder import SourceFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 HOMES = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
@@ -170,6 +173,36 @@ def test_constraints_pin_all_that_an_installation_brings() -> None:
             free |= required(text) - set(pinned)
     # builds of torch differ in what they bring, and each names it exactly; some bring setuptools
     assert {name for name in free if not name.startswith(("nvidia-", "cuda-", "triton", "setuptools"))} == set()
+
+
+def card_problems(cards: Mapping[str, Any], offered: Mapping[str, Any]) -> list[str]:
+    """Distributions whose card is missing, belongs to none, or says something else than they offer."""
+    names = {*cards, *offered}
+    return sorted(name for name in names if cards.get(name) != offered.get(name))
+
+
+def test_cards_of_plugins_and_installed_entry_points_are_equal() -> None:
+    """In both directions; after a change of a component: python docs/generate.py."""
+    cards = {name: load_plugin_card(name) for name in card_ids("plugins")}
+    host = Host.load(only=[settings_of(home)["project"]["name"] for home in FIRST_PARTY])
+    offered: dict[str, PluginCard] = {}
+    for home in FIRST_PARTY:
+        folder = SourceFolder(home)
+        own = [offer.component for offer in host.offers if offer.distribution == folder.name]
+        written = read_card("plugins", folder.name) if folder.name in cards else None
+        offered[folder.name] = card_of(folder, own, f"plugins/{home.name}", written)
+    assert card_problems(cards, offered) == [], "run: python docs/generate.py"
+
+
+def test_a_card_that_drifts_is_noticed() -> None:
+    assert card_problems({"a": 1, "b": 2}, {"a": 1, "b": 2}) == []
+    assert card_problems({"a": 1, "b": 2}, {"a": 3, "c": 2}) == ["a", "b", "c"]
+
+
+def test_the_card_that_the_documents_show_fits_the_schema() -> None:
+    page = (ROOT / "docs" / "plugin_cards.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert plugin_card_from(tomllib.loads(shown), "page").components[0].known_gaps
 
 
 def test_every_card_parses() -> None:
