@@ -231,9 +231,8 @@ def strategies_part(_: str) -> str:
     rows = []
     for name, value in vars(strategies).items():
         if callable(value) and getattr(value, "__module__", "") == strategies.__name__ and not name.startswith("_"):
-            parameters = [
-                str(p).split(":")[0] for p in inspect.signature(value).parameters.values() if p.name != "draw"
-            ]
+            given = [str(given) for given in inspect.signature(value).parameters.values()]
+            parameters = [text.split(":")[0] for text in given if not text.startswith("draw")]
             rows.append([f"`{name}({', '.join(parameters)})`", (inspect.getdoc(value) or "").splitlines()[0]])
     return table(["strategy", "what it draws"], rows)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -11,7 +14,17 @@ from hypothesis import given, settings
 from torch import Tensor
 
 from sa3dhp_core.components import Component
-from sa3dhp_core.conformance import Bench, BrokenPromise, Subject, check, checks_for, checks_of, profile, run_checks
+from sa3dhp_core.conformance import (
+    Bench,
+    BrokenPromise,
+    Subject,
+    check,
+    checks_for,
+    checks_of,
+    profile,
+    promises,
+    run_checks,
+)
 from sa3dhp_core.conformance.figures import picture
 from sa3dhp_core.conformance.pytest_door import as_subject, parametrize_with_checks
 from sa3dhp_core.conformance.reference import MatrixRelation
@@ -155,6 +168,20 @@ def test_comparisons_look_at_shapes_first() -> None:
         need_equal(torch.zeros(3, 1), torch.zeros(3), "differs")
     with pytest.raises(BrokenPromise, match="differs"):
         need_equal(torch.tensor([math.nan]), torch.zeros(1), "differs")
+
+
+def test_the_pages_examples_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Path(__file__).parents[2] / "docs" / "conformance.md"
+    door, law, own = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    monkeypatch.setattr(promises, "_CHECKS", dict(promises._CHECKS))
+    shown: dict[str, Any] = {}
+    for block in (door, law, own):
+        exec(block, shown)
+    (mark,) = shown["test_conformance"].pytestmark
+    assert "relation:template-tilt:commutes-with-rendering" in {case.id for case in mark.args[1]}
+    shown["test_a_turn_keeps_the_bones"]()
+    long = attrs.evolve(TURN, name="a name " * 10)
+    assert broken(Subject.given(long)) == ["has-a-short-name"] and broken(Subject.given(TURN)) == []
 
 
 @few
