@@ -12,7 +12,6 @@ from sa3dhp_core.cli.session import session
 from sa3dhp_core.components import CAPABILITIES, FIGURES, NOUNS, Component
 from sa3dhp_core.errors import UnknownComponent, nearest
 from sa3dhp_core.host import Host, Offer
-from sa3dhp_core.structuring import expectation
 
 app = typer.Typer(no_args_is_help=True, help="List plugins and show what they offer.")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -87,6 +86,8 @@ def show_offer(offer: Offer) -> None:
 
 def keys(offer: Offer) -> list[dict[str, str]]:
     """The keys of a component's table, as words."""
+    from sa3dhp_core.structuring import expectation
+
     config = offer.component.load_config()
     return [
         {
