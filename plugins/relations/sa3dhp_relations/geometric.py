@@ -17,7 +17,8 @@ from sa3dhp_core.geometry import (
     rotation_z,
 )
 from sa3dhp_core.types import Skeleton, Spatial, Temporal
-from sa3dhp_relations.elements import Axis, Factor, MaybeFlip, SpatialProduct
+from sa3dhp_relations.cube import Axis
+from sa3dhp_relations.elements import Factor, MaybeFlip, SpatialProduct
 from sa3dhp_relations.expression import Product, parse, write
 
 _ROTATIONS = {Axis.ROTATE: rotation_z, Axis.TILT: rotation_x, Axis.PAN: rotation_y}
