@@ -76,6 +76,8 @@ def _factor(text: str, match: re.Match[str]) -> Product:
         }[name]
     if not argument:
         example = f"{name}(50) or {name}(-63..63)" if name in _TURNS else f"{name}(2)"
+        if text.startswith("(", match.end()):
+            raise _error(text, match.end(), "the parenthesis holds no number, or is not closed", example)
         raise _error(text, match.end("name"), f"{name!r} needs a number in parentheses", example)
     start = match.start("argument")
     if name in _TURNS:
