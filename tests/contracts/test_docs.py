@@ -191,6 +191,31 @@ def test_the_pages_of_nouns_are_those_of_the_nouns() -> None:
     assert {path.stem for path in (ROOT / "docs" / "nouns").glob("*.md")} == set(NOUNS)
 
 
+def shown_names() -> list[tuple[str, str]]:
+    """Rows of the table of canonical names on the page of the algebra."""
+    text = (ROOT / "docs" / "relations.md").read_text(encoding="utf-8")
+    table = text[text.index("| written | canonical name |") :].partition("\n\n")[0]
+    return re.findall(r"^\| `([^`]+)` \| `([^`]+)` \|$", table, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("written", "name"), shown_names())
+def test_the_canonical_names_shown_are_those_of_the_code(written: str, name: str) -> None:
+    relation = HOST.build("relation", {"use": "geometric", "expression": written}, "page", skeleton=BONES)
+    assert relation.name == name
+
+
+def test_the_page_of_the_algebra_explains_every_factor_and_shows_the_real_error() -> None:
+    text = (ROOT / "docs" / "relations.md").read_text(encoding="utf-8")
+    (shown,) = blocks(text, "text")
+    with pytest.raises(RecipeError) as caught:
+        table = {"use": "geometric", "expression": "flip @ rotat(50)"}
+        HOST.build("relation", table, "relations[1]", skeleton=BONES)
+    assert shown.rstrip("\n") == str(caught.value)
+    factors = str(caught.value.expected).removeprefix("one of: ").split(", ")
+    assert len(shown_names()) >= 10 and len(factors) >= 10
+    assert [name for name in factors if not re.search(rf"^\|.*`{re.escape(name)}[(`].* \|", text, re.MULTILINE)] == []
+
+
 @each_document
 def test_no_link_is_dead(document: Path) -> None:
     assert dead_links(document) == []
