@@ -106,11 +106,11 @@ def _written(cube: Cube, turns: list[Turn]) -> tuple[Turn, ...]:
                 written = turn.carried(pending).added(90 * quarters)
                 left = quarter_turns(written.axis, -quarters) @ pending
                 found = (angles + abs(written.centre), (*word, written))
-                if left not in following or _rank(found) < _rank(following[left]):
+                if left not in following or _simpler(found, following[left]):
                     following[left] = found
         best = following
     whole = [_closed(found, words()[pending]) for pending, found in best.items()]
-    return min(whole, key=lambda found: (len(found[1]), *_rank(found)))[1]
+    return min(whole, key=lambda found: (len(found[1]), found[0], order(found[1])))[1]
 
 
 def _closed(found: _Word, last: tuple[tuple[Axis, int], ...]) -> _Word:
@@ -119,5 +119,5 @@ def _closed(found: _Word, last: tuple[tuple[Axis, int], ...]) -> _Word:
     return angles, (*found[1], *(Turn(axis, Fraction(degrees)) for axis, degrees in last))
 
 
-def _rank(found: _Word) -> tuple[Fraction, tuple[tuple[str, Fraction, tuple[Fraction, ...]], ...]]:
-    return found[0], order(found[1])
+def _simpler(found: _Word, other: _Word) -> bool:
+    return found[0] < other[0] or (found[0] == other[0] and order(found[1]) < order(other[1]))
