@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -225,10 +226,17 @@ def save(name: str, picture: Tensor, dither: Image.Dither = Image.Dither.FLOYDST
     print(f"{path.relative_to(PICTURES.parent.parent)} {path.stat().st_size // 1000} kB")
 
 
+SHEETS = {
+    "relations-space": space_picture,
+    "relations-time": partial(time_picture, TIMED),
+    "relations-published": partial(time_picture, PUBLISHED),
+}
+"""Sheets on the page of the algebra, which a test makes again."""
+
+
 if __name__ == "__main__":
     save("looks", looks_picture())
     save("relation", relation_picture())
-    save("relations-space", space_picture(), Image.Dither.NONE)
-    save("relations-time", time_picture(TIMED), Image.Dither.NONE)
-    save("relations-published", time_picture(PUBLISHED), Image.Dither.NONE)
+    for name, make in SHEETS.items():
+        save(name, make(), Image.Dither.NONE)
     save("puppets", puppets_picture())

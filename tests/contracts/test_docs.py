@@ -16,9 +16,11 @@ from types import ModuleType
 from typing import Any
 
 import attrs
+import numpy as np
 import pytest
 import torch
 import typer
+from PIL import Image
 
 from sa3dhp_core.cards import card_ids, skeleton
 from sa3dhp_core.cli import main
@@ -35,16 +37,16 @@ ROOT = Path(__file__).resolve().parents[2]
 BONES = skeleton()
 
 
-def generator() -> ModuleType:
-    """The script that writes the generated parts."""
-    spec = importlib.util.spec_from_file_location("sa3dhp_docs_generate", ROOT / "docs" / "generate.py")
+def script(name: str) -> ModuleType:
+    """A script of the documents: the one that writes the generated parts, or the one that makes the pictures."""
+    spec = importlib.util.spec_from_file_location(f"sa3dhp_docs_{name}", ROOT / "docs" / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-DOCS = generator()
+DOCS, DRAWN = script("generate"), script("make_pictures")
 HOST: Host = DOCS.host()
 DOCUMENTS = sorted(
     [
@@ -327,6 +329,16 @@ def test_the_readme_can_be_filled_from_runs(tmp_path: Path) -> None:
 def test_pictures_are_small_and_shown(picture: Path) -> None:
     assert picture.suffix == ".png" and picture.stat().st_size < 200_000
     assert any(f"pictures/{picture.name})" in document.read_text(encoding="utf-8") for document in DOCUMENTS)
+
+
+@pytest.mark.parametrize("name", sorted(DRAWN.SHEETS))
+def test_the_sheets_of_the_algebra_show_what_the_relations_do(name: str) -> None:
+    with Image.open(ROOT / "docs" / "pictures" / f"{name}.png") as image:
+        shown = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1) / 255
+    made = DRAWN.SHEETS[name]()
+    assert made.shape == shown.shape
+    visible = (made - shown).abs().amax(dim=0) > 0.2  # the palette changes colours a little
+    assert float(visible.float().mean()) < 5e-4, "run: python docs/make_pictures.py"
 
 
 @pytest.fixture
