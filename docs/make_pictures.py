@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -226,7 +226,7 @@ def save(name: str, picture: Tensor, dither: Image.Dither = Image.Dither.FLOYDST
     print(f"{path.relative_to(PICTURES.parent.parent)} {path.stat().st_size // 1000} kB")
 
 
-SHEETS = {
+SHEETS: dict[str, Callable[[], Tensor]] = {
     "relations-space": space_picture,
     "relations-time": partial(time_picture, TIMED),
     "relations-published": partial(time_picture, PUBLISHED),
