@@ -120,9 +120,9 @@ class Bench:
         temporal = relation.temporal(FRAMES if on_motion else 1)
         generator = generator_for(1, "test")
         count = 512 if on_motion else 4096
-        window = self.test_data.motion(count, temporal.window, generator)
+        anchor, partner = temporal.of(self.test_data.motion(count, temporal.window, generator))
         spatial = relation.draw((count,), generator)
-        anchor, partner = window[:, temporal.anchor], relation.on_poses(window[:, temporal.partner], spatial)
+        partner = relation.on_poses(partner, spatial)
         if not on_motion:
             anchor, partner = anchor[:, 0], partner[:, 0]
         with torch.no_grad():

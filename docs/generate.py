@@ -27,8 +27,9 @@ import typer
 from sa3dhp_core import hookspecs, protocols
 from sa3dhp_core.cards import card_ids, read_toml
 from sa3dhp_core.cli import make_app
-from sa3dhp_core.components import NOUNS
+from sa3dhp_core.components import CAPABILITIES, FIGURES, NOUNS
 from sa3dhp_core.config_keys import keys_of
+from sa3dhp_core.conformance import strategies
 from sa3dhp_core.engine_config import EngineConfig, EvaluationConfig
 from sa3dhp_core.host import Host, Offer
 from sa3dhp_core.plugin_cards import ComponentCard, PluginCard, card_file, card_of, card_text
@@ -180,6 +181,28 @@ def command_tree() -> Any:
     return tree
 
 
+def claims_part(_: str) -> str:
+    """What components of each noun can claim."""
+    rows = [
+        [f"[`{noun}`](nouns/{noun}.md)", f"`{name}`", kind, meaning]
+        for noun in NOUNS
+        for kind, vocabulary in (("capability", CAPABILITIES), ("figure", FIGURES))
+        for name, meaning in vocabulary.get(noun, {}).items()
+    ]
+    return table(["noun", "claim", "kind", "what it says"], rows)
+
+
+def strategies_part(_: str) -> str:
+    """The public strategies: name, arguments, and the first line of what they say."""
+    rows = []
+    for name, value in vars(strategies).items():
+        if callable(value) and getattr(value, "__module__", "") == strategies.__name__ and not name.startswith("_"):
+            given = [str(given) for given in inspect.signature(value).parameters.values()]
+            parameters = [text.split(":")[0] for text in given if not text.startswith("draw")]
+            rows.append([f"`{name}({', '.join(parameters)})`", (inspect.getdoc(value) or "").splitlines()[0]])
+    return table(["strategy", "what it draws"], rows)
+
+
 def cli_part(_: str) -> str:
     """Every command with its arguments and options."""
     return "\n\n".join(command_parts("sa3dhp", command_tree()))
@@ -238,6 +261,8 @@ PARTS: dict[str, Callable[[str], str]] = {
     "cli": cli_part,
     "plugin-card": lambda _: keys_table(PluginCard),
     "component-card": lambda _: keys_table(ComponentCard),
+    "claims": claims_part,
+    "strategies": strategies_part,
 }
 """Name of a part to what writes it, given the marker's argument."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sa3dhp_core.errors import RecipeError, nearest
 
 if TYPE_CHECKING:  # `types` imports torch, and most cards are read where torch has no place
-    from sa3dhp_core.types import Skeleton
+    from sa3dhp_core.types import PartLabels, Skeleton
 
 
 def registry_folder() -> Path:
@@ -65,3 +65,12 @@ def skeleton(card_id: str = "h36m-17") -> Skeleton:
         bone_lengths_m={k: float(v) for k, v in card["bone_lengths_m"].items()},
         parts={k: tuple(v) for k, v in card["parts"].items()},
     )
+
+
+@cache
+def part_labels(card_id: str = "body-10") -> PartLabels:
+    """What part labels mean, by their card's id."""
+    from sa3dhp_core.types import PartLabels
+
+    card = read_card("part_labels", card_id)
+    return PartLabels(card["id"], tuple(card["names"]), tuple((a, b) for a, b in card["pairs"]))

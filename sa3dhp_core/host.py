@@ -18,8 +18,8 @@ import pluggy
 from sa3dhp_core import __version__, hookspecs
 from sa3dhp_core.components import CAPABILITIES, FIGURES, NOUNS, Component
 from sa3dhp_core.errors import PluginError, RecipeError, UnknownComponent, nearest
+from sa3dhp_core.host_range import missed_range
 from sa3dhp_core.source_folder import GROUP, SourceFolder, same_name
-from sa3dhp_core.structuring import structure
 
 VARIABLE = "SA3DHP_PLUGINS"
 NO_PLUGIN = "none"
@@ -185,6 +185,8 @@ class Host:
                 found=None if use is None else repr(use),
                 expected=f"the id of a component of noun {noun} ({ids})",
             )
+        from sa3dhp_core.structuring import structure
+
         try:
             component = self.find(noun, use)
         except UnknownComponent as error:
@@ -359,23 +361,13 @@ def _duplicate(owner: _Owner, component: Component, rival: Offer) -> BrokenPlugi
 
 
 def _out_of_range(owner: _Owner, distribution: Distribution | None) -> BrokenPlugin | None:
-    """The declared range of host versions, if this host lies outside it; judged where `packaging` is there."""
-    try:
-        from packaging.requirements import InvalidRequirement, Requirement
-    except ImportError:
+    """The declared range of host versions, if this host lies outside it."""
+    missed = missed_range((distribution.requires if distribution else None) or (), __version__)
+    if missed is None:
         return None
-    for line in (distribution.requires if distribution else None) or ():
-        try:
-            wanted = Requirement(line)
-        except InvalidRequirement:
-            continue
-        applies = wanted.marker is None or wanted.marker.evaluate({"extra": ""})
-        if wanted.name == GROUP and applies and not wanted.specifier.contains(__version__, prereleases=True):
-            return owner.broken(
-                f"needs sa3dhp{wanted.specifier}, and this is {__version__}",
-                f"pip install --upgrade sa3dhp {owner.distribution}",
-            )
-    return None
+    return owner.broken(
+        f"needs sa3dhp{missed}, and this is {__version__}", f"pip install --upgrade sa3dhp {owner.distribution}"
+    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -239,7 +239,8 @@ def _problems(error: BaseException, keys: tuple[str | int, ...], data: Any) -> I
     elif isinstance(error, Mismatch):
         yield Problem(spelt(keys), str(error), error.found, error.expected, error.hint)
     elif isinstance(error, RecipeError):
-        yield Problem(spelt(keys), error.what, _text(error.found), _text(error.expected), error.hint)
+        key = (error.where,) if error.where in _table(data, keys) else ()  # a validator may name its own key
+        yield Problem(spelt((*keys, *key)), error.what, _text(error.found), _text(error.expected), error.hint)
     elif isinstance(error, KeyError) and _noted(error):
         note = next(n for n in error.__notes__ if isinstance(n, AttributeValidationNote))
         yield Problem(spelt(keys), "missing key", None, expectation(note.type))
@@ -249,15 +250,21 @@ def _problems(error: BaseException, keys: tuple[str | int, ...], data: Any) -> I
 
 def _refused(error: BaseException, keys: tuple[str | int, ...], data: Any) -> Problem:
     """What a validator or the class itself objects to; the field is the one that its message names."""
-    for key in keys:
-        data = data[key]
+    data = _table(data, keys)
     named = [argument.name for argument in error.args if isinstance(argument, attrs.Attribute)]
     named += re.findall(r"'(\w+)'", str(error.args[0])) if error.args else []
-    field = next((name for name in named if isinstance(data, Mapping) and name in data), None)
+    field = next((name for name in named if name in data), None)
     what = str(error.args[0]) if error.args else type(error).__name__
     if field is None:
         return Problem(spelt(keys), what)
     return Problem(spelt((*keys, field)), "not allowed", repr(data[field]), what)
+
+
+def _table(data: Any, keys: tuple[str | int, ...]) -> Mapping[str, Any]:
+    """The table below `keys`; no table counts as an empty one."""
+    for key in keys:
+        data = data[key]
+    return data if isinstance(data, Mapping) else {}
 
 
 def _noted(error: BaseException) -> tuple[str | int, ...]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import attrs
 from torch import Tensor
 
-from sa3dhp_core.errors import RecipeError
+from sa3dhp_core.errors import DataError, RecipeError
 
 
 @attrs.frozen(slots=False)
@@ -68,8 +68,35 @@ class Skeleton:
     @cached_property
     def mirror(self) -> tuple[int, ...]:
         """Permutation that exchanges left and right joints."""
-        swap = {a: b for pair in self.pairs for a, b in (pair, pair[::-1])}
-        return tuple(self.index(swap.get(joint, joint)) for joint in self.joints)
+        return _exchanged(self.joints, self.pairs)
+
+
+@attrs.frozen(slots=False)
+class PartLabels:
+    """What the numbers of a part-label image mean.
+
+    Attributes:
+        id: the card's id, for example ``body-10``.
+        names: names of the labels; a label's number is its position, 0 is the background.
+        pairs: (left, right) names that a mirror exchanges.
+    """
+
+    id: str
+    names: tuple[str, ...]
+    pairs: tuple[tuple[str, str], ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def mirror(self) -> tuple[int, ...]:
+        """Permutation that exchanges left and right parts."""
+        return _exchanged(self.names, self.pairs)
+
+
+def _exchanged(names: tuple[str, ...], pairs: tuple[tuple[str, str], ...]) -> tuple[int, ...]:
+    swap = {a: b for pair in pairs for a, b in (pair, pair[::-1])}
+    return tuple(names.index(swap.get(name, name)) for name in names)
 
 
 class Shard(NamedTuple):
@@ -105,7 +132,7 @@ class LabelledBatch:
     Attributes:
         images: ``(B, 3, H, W)`` in [0, 1].
         poses: ``(B, J, 3)`` metres, root-relative, in the crop's virtual camera.
-        parts: ``(B, H, W)`` uint8 part labels (0 is background), where the data set has them.
+        parts: ``(B, H, W)`` uint8 part labels (0 is background; see `PartLabels`), where the data set has them.
         intrinsics: ``(B, 3, 3)`` of the virtual camera, pixels.
         keypoints: ``(B, J, 2)`` projected joints, pixels of the crop, where the data set has them.
     """
@@ -165,3 +192,17 @@ class Temporal:
     window: int
     anchor: tuple[int, ...]
     partner: tuple[int, ...]
+
+    def of(self, window: Tensor) -> tuple[Tensor, Tensor]:
+        """The anchor's and the partner's frames of ``(B, window, ...)``: each ``(B, T, ...)``.
+
+        Raises:
+            DataError: the window has another length.
+        """
+        if window.dim() < 2 or window.shape[1] != self.window:
+            raise DataError(
+                "a window has the wrong number of frames",
+                found=tuple(window.shape),
+                expected=f"(B, {self.window}, ...)",
+            )
+        return window[:, list(self.anchor)], window[:, list(self.partner)]

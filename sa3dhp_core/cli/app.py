@@ -14,6 +14,7 @@ import typer
 
 from sa3dhp_core import __version__
 from sa3dhp_core.cli import console, data, doctor, plugins, recipes, runs
+from sa3dhp_core.cli.commands import command_of
 from sa3dhp_core.cli.session import BUILT_IN, Session, session
 from sa3dhp_core.components import Component
 from sa3dhp_core.errors import Sa3dhpError
@@ -31,6 +32,7 @@ def make_app(host: Host) -> typer.Typer:
     app = typer.Typer(
         add_completion=False,
         pretty_exceptions_enable=False,
+        rich_markup_mode=None,
         help="Adapt a 3D human pose model to a domain without labels; every part is a plugin.",
     )
     app.callback(invoke_without_command=True)(_options)
@@ -51,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     parent = os.getppid()
     try:
         call = Session(Host.load(), debug="--debug" in (sys.argv[1:] if arguments is None else arguments))
-        command = typer.main.get_command(make_app(call.host))
+        command = command_of(make_app(call.host))
         command.main(args=None if arguments is None else list(arguments), prog_name="sa3dhp", obj=call)
         sys.exit(0)
     except BrokenPipeError:
@@ -90,7 +92,7 @@ def _mount(app: typer.Typer, component: Component) -> None:
     """Mount a plugin's typer application; it is imported when it is called, with the rest of the line as arguments."""
 
     def call(context: typer.Context) -> None:
-        command = typer.main.get_command(component.load_target())
+        command = command_of(component.load_target())
         command.main(args=list(context.args), prog_name=f"sa3dhp {component.id}", obj=session(context))
 
     app.command(

@@ -1,4 +1,7 @@
-"""Printing for the command line: plain text is never read as markup, tables stay whole in a pipe."""
+"""Printing for the command line: plain text is never read as markup, tables stay whole in a pipe.
+
+Rich is imported by the functions that need it, because many calls print no table.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,10 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
-
-from sa3dhp_core.tables import is_latent, render_table
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PIPE_WIDTH = 160
 """Columns where the output is no terminal."""
@@ -23,11 +22,15 @@ PIPE_WIDTH = 160
 
 def out(markup: bool = False) -> Console:
     """Standard output; `markup` for what was made with Rich's own, and escaped."""
+    from rich.console import Console
+
     return Console(markup=markup, highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 def err() -> Console:
     """Standard error; lines are never broken, so that messages can be searched for."""
+    from rich.console import Console
+
     return Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -39,6 +42,9 @@ def print_json(value: object) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table on standard output."""
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -71,6 +77,10 @@ def print_results(results: Mapping[str, Any]) -> None:
     """
     if not is_first_rank():
         return
+    from rich.markup import escape
+
+    from sa3dhp_core.tables import is_latent, render_table
+
     title, records = escape(f"{results['recipe']}, seed {results['seed']}"), results["records"]
     latent = next((str(record["split"]) for record in records if is_latent(str(record["split"]))), None)
     if latent is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import tomlkit
 import typer
 
 from sa3dhp_core.cards import card_ids, read_card
@@ -31,6 +30,8 @@ def show(
 ) -> None:
     """Show a data set's keys, or its card."""
     if data in card_ids("datasets"):
+        import tomlkit
+
         print(tomlkit.dumps(read_card("datasets", data)), end="")
         return
     for offer in plugins.find_offers(session(context).host, data, NOUNS):

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import attrs
 import typer
 
-from sa3dhp_core import environment
 from sa3dhp_core.cards import card_ids
 from sa3dhp_core.cli import console
 from sa3dhp_core.cli.session import BUILT_IN, session
@@ -34,6 +33,8 @@ def doctor(context: typer.Context, json: Annotated[bool, typer.Option("--json", 
 
 def examine(host: Host) -> dict[str, Any]:
     """The doctor's findings as plain data; imports torch."""
+    from sa3dhp_core import environment
+
     facts = environment.describe_environment()
     del facts["command"]
     facts["disk_free_gib"] = round(shutil.disk_usage(Path.cwd()).free / 2**30, 1)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import tomlkit
 import typer
 
 from sa3dhp_core.cards import card_ids
 from sa3dhp_core.cli import console
 from sa3dhp_core.errors import RecipeError
-from sa3dhp_core.recipe import load_recipe, recipe_file, to_toml
 
 app = typer.Typer(no_args_is_help=True, help="List, show and copy recipes.")
 Id = Annotated[str, typer.Argument(metavar="ID", help="A recipe's id or file.", show_default=False)]
@@ -20,6 +18,8 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="A recipe's id or file.", 
 @app.command("list")
 def list_() -> None:
     """List the registry's recipes."""
+    from sa3dhp_core.recipe import load_recipe
+
     rows = []
     for card_id in card_ids("recipes"):
         try:
@@ -36,6 +36,8 @@ def show(
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value.")] = None,
 ) -> None:
     """Print a recipe with everything that it extends resolved."""
+    from sa3dhp_core.recipe import load_recipe, to_toml
+
     print(to_toml(load_recipe(recipe, set_ or ())), end="")
 
 
@@ -45,6 +47,10 @@ def copy(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The new recipe.", show_default=False)],
 ) -> None:
     """Copy a recipe, comments and all, to a file of your own; its id becomes the file's name."""
+    import tomlkit
+
+    from sa3dhp_core.recipe import load_recipe, recipe_file
+
     if file.suffix != ".toml":
         raise RecipeError("a recipe's file ends in .toml", where=str(file), hint=str(file.with_suffix(".toml")))
     load_recipe(recipe)

@@ -1,4 +1,4 @@
-"""The commands that compute: run, resume, eval, report. They call the runner, which is imported only here."""
+"""The commands that compute: run, resume, eval, report. They call the runner; it and recipes are imported only here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import typer
 
 from sa3dhp_core.cli import console
 from sa3dhp_core.cli.session import interruptible, session
-from sa3dhp_core.recipe import check, load_recipe
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print results.json on standard output.")]
@@ -37,6 +36,8 @@ def run(
     strict_plugins: Strict = False,
 ) -> None:
     """Run a recipe into a directory, or go on with it there."""
+    from sa3dhp_core.recipe import check, load_recipe
+
     host = session(context).settle(debug, strict_plugins)
     resolved = load_recipe(recipe, set_ or ())
     check(resolved, host)

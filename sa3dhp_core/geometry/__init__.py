@@ -4,6 +4,7 @@ from sa3dhp_core.geometry.alignment import fit_scale, procrustes
 from sa3dhp_core.geometry.cameras import project, rays, root_position, turn_between, viewpoint, virtual_camera
 from sa3dhp_core.geometry.circles import smallest_circle
 from sa3dhp_core.geometry.crops import crop
+from sa3dhp_core.geometry.homographies import act_on_images, act_on_parts, centred_camera
 from sa3dhp_core.geometry.kinematics import (
     bone_directions,
     bone_lengths,
@@ -15,10 +16,9 @@ from sa3dhp_core.geometry.kinematics import (
     standard_lengths,
 )
 from sa3dhp_core.geometry.orthogonal import (
-    act_on_images,
+    act_on_cameras,
     act_on_keypoints,
     act_on_poses,
-    centred_camera,
     handedness,
     mirror_matrix,
     rotation_x,
@@ -28,8 +28,10 @@ from sa3dhp_core.geometry.orthogonal import (
 from sa3dhp_core.geometry.smoothing import average_over_time
 
 __all__ = [
+    "act_on_cameras",
     "act_on_images",
     "act_on_keypoints",
+    "act_on_parts",
     "act_on_poses",
     "average_over_time",
     "bone_directions",

@@ -1,9 +1,7 @@
-"""O(3) on poses, keypoints and crops: one matrix, three actions that agree. Knows no relation and draws nothing.
+"""O(3) on poses, keypoints and cameras: one matrix, actions that agree. Knows no relation and draws nothing.
 
-An orthogonal M acts on a camera-frame pose as ``y -> M y``, left and right joints exchanged where ``det M < 0``; on
-the crop of a camera that looks at the crop's centre it acts as the homography ``K M K^-1`` (Hartley & Zisserman,
-Multiple View Geometry, section 8.4). Pixel coordinates are continuous: pixel (i, j) covers ``[j, j+1] x [i, i+1]``,
-its centre is at half-integers, and a crop's centre is ``(W/2, H/2)``.
+An orthogonal M acts on a camera-frame pose as ``y -> M y``, left and right joints exchanged where ``det M < 0``. What
+it does to pixels stands in `homographies`.
 """
 
 from __future__ import annotations
@@ -11,8 +9,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sa3dhp_core.errors import DataError
-from sa3dhp_core.geometry.sampling import PADDINGS, Padding, pixel_grid, sample
 from sa3dhp_core.geometry.shapes import fit_all, need, need_poses
 from sa3dhp_core.types import Skeleton
 
@@ -99,63 +95,30 @@ def act_on_keypoints(matrix: Tensor, keypoints_px: Tensor, intrinsics: Tensor, s
     return homogeneous[..., :2] / homogeneous[..., 2:]
 
 
-def act_on_images(
-    matrix: Tensor, images: Tensor, intrinsics: Tensor | None = None, padding: Padding = "border"
-) -> Tensor:
-    """The crop that the camera sees of the transformed scene: bilinear sampling along ``K M^-1 K^-1``.
+def act_on_cameras(matrix: Tensor, rotation: Tensor, intrinsics: Tensor) -> tuple[Tensor, Tensor]:
+    """The camera that takes the moved crop of a world that stays.
 
-    A batch that is mirrored throughout (and centred) is flipped, to the last bit. Differentiable in the images and in
-    the matrix.
+    Seen by the camera that it is expressed in, a moved pose needs no other intrinsics: ``M y`` and K project to the
+    moved crop. Seen from the world, the moved crop is the photograph of a camera that turned instead: the same K, and
+    the rotation ``M R``. Where ``det M < 0`` the mirror F = diag(-1, 1, 1) is taken out of the rotation, because no
+    camera is left-handed: rotation ``F M R``, and intrinsics ``K F``, which count pixels from right to left.
 
     Args:
-        matrix: ``(*A, 3, 3)`` orthogonal; its leading axes A are the first of the images' leading axes.
-        images: ``(*A, *B, 3, H, W)`` float crops of a camera that looks at the crop's centre.
-        intrinsics: ``(*A, 3, 3)`` or ``(*A, *B, 3, 3)`` pixels. None: a centred camera with square pixels, which
-            suffices for mirror and in-plane rotation (they need no focal length).
-        padding: what lies outside the crop: ``border``, ``grey`` or ``black``.
+        matrix: ``(*A, 3, 3)`` orthogonal.
+        rotation: ``(*A, *B, 3, 3)`` from the world into the camera.
+        intrinsics: ``(*A, *B, 3, 3)`` pixels.
+
+    Returns:
+        Rotation and intrinsics, ``(*A, *B, 3, 3)`` each; ``K' R' = K M R``.
 
     Raises:
-        DataError: a shape does not fit, or a pan or tilt comes without intrinsics.
+        DataError: a shape does not fit.
     """
-    need(matrix, "matrix", 3, 3)
-    need(images, "images", None, None, None)
-    if padding not in PADDINGS:
-        raise DataError("unknown padding", found=padding, expected=" or ".join(PADDINGS))
-    height, width = images.shape[-2:]
-    matrix = matrix.to(images)
-    if intrinsics is None:
-        if not bool((matrix[..., 2, 2] == 1).all()):
-            raise DataError(
-                "a pan or tilt of a crop needs the camera's intrinsics",
-                found="intrinsics=None",
-                expected="intrinsics (..., 3, 3), or a matrix that keeps the optical axis",
-            )
-        camera = centred_camera(height, width, images)
-    else:
-        need(intrinsics, "intrinsics", 3, 3)
-        camera = intrinsics.to(images)
-    centred = intrinsics is None or bool((camera[..., 0, 2] == width / 2).all())
-    if centred and not matrix.requires_grad:
-        if bool((matrix == mirror_matrix(dtype=matrix.dtype, device=matrix.device)).all()):
-            return _repeated(images, matrix, camera).flip(-1)
-        if bool((matrix == torch.eye(3, dtype=matrix.dtype, device=matrix.device)).all()):
-            return _repeated(images, matrix, camera).clone()
-    matrix, pictures, camera = fit_all((matrix, 2), (images, 3), (camera, 2))
-    backward = camera @ matrix.transpose(-1, -2) @ torch.linalg.inv_ex(camera).inverse
-    lead = torch.broadcast_shapes(backward.shape[:-2], pictures.shape[:-3])
-    pictures = pictures.expand(*lead, *pictures.shape[-3:]).reshape(-1, *pictures.shape[-3:])
-    maps = backward.expand(*lead, 3, 3).reshape(-1, 3, 3)
-    sampled = sample(pictures, pixel_grid(height, width, maps), maps, padding)
-    return sampled.reshape(*lead, *sampled.shape[-3:])
-
-
-def centred_camera(height: int, width: int, like: Tensor) -> Tensor:
-    """``(3, 3)`` intrinsics of square pixels and a principal point at the image's centre."""
-    focal = float(max(height, width))
-    return like.new_tensor([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])
-
-
-def _repeated(images: Tensor, matrix: Tensor, camera: Tensor) -> Tensor:
-    matrix, images, camera = fit_all((matrix, 2), (images, 3), (camera, 2))
-    lead = torch.broadcast_shapes(matrix.shape[:-2], images.shape[:-3], camera.shape[:-2])
-    return images.expand(*lead, *images.shape[-3:])
+    for name, given in (("matrix", matrix), ("rotation", rotation), ("intrinsics", intrinsics)):
+        need(given, name, 3, 3)
+    matrix, turn, camera = fit_all((matrix.to(rotation), 2), (rotation, 2), (intrinsics.to(rotation), 2))
+    eye, mirror = torch.eye(3).to(matrix), mirror_matrix().to(matrix)
+    taken_out = torch.where((handedness(matrix) < 0)[..., None, None], mirror, eye)
+    turned, read = taken_out @ matrix @ turn, camera @ taken_out
+    lead = torch.broadcast_shapes(turned.shape, read.shape)
+    return turned.expand(lead), read.expand(lead)

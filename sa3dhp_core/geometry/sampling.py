@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 Padding = Literal["border", "grey", "black"]
+Between = Literal["bilinear", "nearest"]
 PADDINGS: tuple[Padding, ...] = ("border", "grey", "black")
 
 
@@ -24,8 +25,15 @@ def pixel_grid(height: int, width: int, like: Tensor, finer: int = 1) -> Tensor:
     return torch.stack([columns.flatten(), rows.flatten(), torch.ones_like(rows.flatten())])
 
 
-def sample(images: Tensor, grid: Tensor, maps: Tensor, padding: Padding = "border", side: int | None = None) -> Tensor:
-    """Bilinear values of ``images (N, C, H, W)`` at the homographies ``maps (N, 3, 3)`` of ``grid (3, P)``.
+def sample(
+    images: Tensor,
+    grid: Tensor,
+    maps: Tensor,
+    padding: Padding = "border",
+    side: int | None = None,
+    between: Between = "bilinear",
+) -> Tensor:
+    """Values of ``images (N, C, H, W)`` at the homographies ``maps (N, 3, 3)`` of ``grid (3, P)``.
 
     The grid is that of a square of `side` pixels, or (None) of an image of the same size as the given ones. Points
     behind the camera (third coordinate not positive) count as outside.
@@ -41,6 +49,6 @@ def sample(images: Tensor, grid: Tensor, maps: Tensor, padding: Padding = "borde
         flat = torch.where(points[:, 2:] > 1e-6, points[:, :2] / points[:, 2:].clamp(min=1e-6), 1e4)
     where = flat.transpose(1, 2).reshape(-1, *shape, 2)
     if padding == "grey":
-        return functional.grid_sample(images - 0.5, where, padding_mode="zeros", align_corners=False) + 0.5
+        return functional.grid_sample(images - 0.5, where, between, "zeros", align_corners=False) + 0.5
     mode = "border" if padding == "border" else "zeros"
-    return functional.grid_sample(images, where, padding_mode=mode, align_corners=False)
+    return functional.grid_sample(images, where, between, mode, align_corners=False)

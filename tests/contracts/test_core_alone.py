@@ -22,6 +22,19 @@ for module in pkgutil.walk_packages(sa3dhp_core.__path__, "sa3dhp_core."):
 print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
 """
 
+HEAVY = ("torch", "numpy", "lightning", "lightning_fabric", "scipy", "cattrs", "pydantic", "tomlkit", "markdown_it")
+"""What a call that only lists or explains leaves alone: the first for memory as well, the others for time."""
+
+CONSOLE_SCRIPT = """
+import json, sys
+from importlib.metadata import entry_points
+script = next(iter(entry_points(group="console_scripts", name="sa3dhp"))).load()
+try:
+    script()
+finally:
+    print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})), file=sys.stderr)
+"""
+
 
 def python(code: str, *flags: str) -> subprocess.CompletedProcess[str]:
     """Run code in a new interpreter outside the checkout's folder."""
@@ -49,6 +62,16 @@ def test_importing_all_of_the_core_brings_no_plugin_and_none_of_their_libraries(
 def test_listing_plugins_imports_no_torch() -> None:
     run = python("import sys\nfrom sa3dhp_core.host import Host\nHost.load()\nprint('torch' in sys.modules)")
     assert (run.returncode, run.stdout.strip()) == (0, "False"), run.stderr
+
+
+@pytest.mark.parametrize("words", ["--help", "plugins list", "plugins list --json", "plugins --help", "--version"])
+def test_the_installed_script_lists_and_explains_without_heavy_libraries(words: str) -> None:
+    run = python(f"import sys; sys.argv = {['sa3dhp', *words.split()]!r}\n{CONSOLE_SCRIPT}")
+    assert run.returncode == 0 and run.stdout.strip(), run.stderr
+    loaded = set(json.loads(run.stderr.splitlines()[-1]))
+    assert {"sa3dhp_core", "typer"} <= loaded
+    assert sorted(loaded & {*HEAVY}) == []
+    assert words == "plugins list" or "rich" not in loaded
 
 
 def test_without_plugins_the_host_is_empty_and_all_of_the_core_imports(bare: str) -> None:

@@ -16,9 +16,11 @@ from types import ModuleType
 from typing import Any
 
 import attrs
+import numpy as np
 import pytest
 import torch
 import typer
+from PIL import Image
 
 from sa3dhp_core.cards import card_ids, skeleton
 from sa3dhp_core.cli import main
@@ -35,16 +37,16 @@ ROOT = Path(__file__).resolve().parents[2]
 BONES = skeleton()
 
 
-def generator() -> ModuleType:
-    """The script that writes the generated parts."""
-    spec = importlib.util.spec_from_file_location("sa3dhp_docs_generate", ROOT / "docs" / "generate.py")
+def script(name: str) -> ModuleType:
+    """A script of the documents: the one that writes the generated parts, or the one that makes the pictures."""
+    spec = importlib.util.spec_from_file_location(f"sa3dhp_docs_{name}", ROOT / "docs" / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-DOCS = generator()
+DOCS, DRAWN = script("generate"), script("make_pictures")
 HOST: Host = DOCS.host()
 DOCUMENTS = sorted(
     [
@@ -191,6 +193,31 @@ def test_the_pages_of_nouns_are_those_of_the_nouns() -> None:
     assert {path.stem for path in (ROOT / "docs" / "nouns").glob("*.md")} == set(NOUNS)
 
 
+def shown_names() -> list[tuple[str, str]]:
+    """Rows of the table of canonical names on the page of the algebra."""
+    text = (ROOT / "docs" / "relations.md").read_text(encoding="utf-8")
+    table = text[text.index("| written | canonical name |") :].partition("\n\n")[0]
+    return re.findall(r"^\| `([^`]+)` \| `([^`]+)` \|$", table, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("written", "name"), shown_names())
+def test_the_canonical_names_shown_are_those_of_the_code(written: str, name: str) -> None:
+    relation = HOST.build("relation", {"use": "geometric", "expression": written}, "page", skeleton=BONES)
+    assert relation.name == name
+
+
+def test_the_page_of_the_algebra_explains_every_factor_and_shows_the_real_error() -> None:
+    text = (ROOT / "docs" / "relations.md").read_text(encoding="utf-8")
+    (shown,) = blocks(text, "text")
+    with pytest.raises(RecipeError) as caught:
+        table = {"use": "geometric", "expression": "flip @ rotat(50)"}
+        HOST.build("relation", table, "relations[1]", skeleton=BONES)
+    assert shown.rstrip("\n") == str(caught.value)
+    factors = str(caught.value.expected).removeprefix("one of: ").split(", ")
+    assert len(shown_names()) >= 10 and len(factors) >= 10
+    assert [name for name in factors if not re.search(rf"^\|.*`{re.escape(name)}[(`].* \|", text, re.MULTILINE)] == []
+
+
 @each_document
 def test_no_link_is_dead(document: Path) -> None:
     assert dead_links(document) == []
@@ -302,6 +329,16 @@ def test_the_readme_can_be_filled_from_runs(tmp_path: Path) -> None:
 def test_pictures_are_small_and_shown(picture: Path) -> None:
     assert picture.suffix == ".png" and picture.stat().st_size < 200_000
     assert any(f"pictures/{picture.name})" in document.read_text(encoding="utf-8") for document in DOCUMENTS)
+
+
+@pytest.mark.parametrize("name", sorted(DRAWN.SHEETS))
+def test_the_sheets_of_the_algebra_show_what_the_relations_do(name: str) -> None:
+    with Image.open(ROOT / "docs" / "pictures" / f"{name}.png") as image:
+        shown = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1) / 255
+    made = DRAWN.SHEETS[name]()
+    assert made.shape == shown.shape
+    visible = (made - shown).abs().amax(dim=0) > 0.2  # the palette changes colours a little
+    assert float(visible.float().mean()) < 5e-4, "run: python docs/make_pictures.py"
 
 
 @pytest.fixture

@@ -24,6 +24,16 @@ def test_house_skeleton_is_a_tree_with_mirror_pairs() -> None:
     assert set(skeleton.bone_lengths_m) == set(skeleton.joints) - {skeleton.root}
 
 
+@pytest.mark.parametrize("card", cards.card_ids("part_labels"))
+def test_part_labels_begin_with_the_background_and_have_a_mirror(card: str) -> None:
+    labels = cards.part_labels(card)
+    assert labels.id == card and labels.names[0] == "background" and labels.mirror[0] == 0
+    assert [labels.mirror[i] for i in labels.mirror] == list(range(len(labels)))
+    sided = {name for name in labels.names if name.startswith(("left_", "right_"))}
+    assert sided == {name for pair in labels.pairs for name in pair}
+    assert all(right == left.replace("left_", "right_") for left, right in labels.pairs)
+
+
 def test_unknown_card_names_the_nearest() -> None:
     with pytest.raises(RecipeError, match="h36m-17"):
         cards.read_card("skeletons", "h36m-16")

@@ -27,7 +27,7 @@ from sa3dhp_core.geometry import (
     viewpoint,
     virtual_camera,
 )
-from tests.core.test_geometry_orthogonal import photograph
+from tests.core.test_geometry_homographies import photograph
 
 DOUBLE = TOLERANCE[torch.float64]
 WIDTH, HEIGHT = 200, 160

@@ -1,4 +1,4 @@
-"""O(3) acts on poses, keypoints and crops as one group, and the three actions agree."""
+"""O(3) acts on poses, keypoints and cameras as one group, and the actions agree."""
 
 from __future__ import annotations
 
@@ -8,20 +8,27 @@ from collections.abc import Callable
 import pytest
 import torch
 from hypothesis import given
-from hypothesis import strategies as st
 from torch import Tensor
 
-from sa3dhp_core.conformance.strategies import HOUSE, dtypes, orthogonal, poses, random_poses, seeds, skeletons
+from sa3dhp_core.conformance.strategies import (
+    HOUSE,
+    dtypes,
+    orthogonal,
+    poses,
+    random_poses,
+    rotations,
+    seeds,
+    skeletons,
+)
 from sa3dhp_core.conformance.tolerance import TOLERANCE
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.geometry import (
-    act_on_images,
+    act_on_cameras,
     act_on_keypoints,
     act_on_poses,
     handedness,
     mirror_matrix,
     project,
-    rays,
     rotation_x,
     rotation_y,
     rotation_z,
@@ -30,20 +37,6 @@ from sa3dhp_core.types import Skeleton
 
 DOUBLE = TOLERANCE[torch.float64]
 CAMERA = torch.tensor([[60.0, 0.0, 24.0], [0.0, 60.0, 24.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
-
-
-def scene(directions: Tensor) -> Tensor:
-    """A smooth picture on the sphere: ``(..., 3)`` directions to ``(3, ...)`` values in [0, 1]."""
-    x, y, z = torch.nn.functional.normalize(directions, dim=-1).unbind(-1)
-    return 0.5 + 0.4 * torch.stack([(5 * x + 2 * y).sin(), (4 * y - 3 * x * z).cos(), (6 * x * y + 2 * x).sin()])
-
-
-def photograph(turn: Tensor, camera: Tensor, height: int, width: int) -> Tensor:
-    """What a camera sees of the scene transformed by `turn`, ``(3, H, W)``."""
-    rows, columns = torch.meshgrid(
-        torch.arange(height, dtype=torch.float64) + 0.5, torch.arange(width, dtype=torch.float64) + 0.5, indexing="ij"
-    )
-    return scene(rays(torch.stack([columns, rows], dim=-1), camera) @ turn)
 
 
 @given(orthogonal(), orthogonal(), poses())
@@ -93,6 +86,28 @@ def test_projection_commutes(matrix: Tensor, body: Tensor, seed: int) -> None:
     )
 
 
+@given(orthogonal(0.4), rotations(), poses())
+def test_the_moved_crop_is_the_photograph_of_a_turned_camera(matrix: Tensor, view: Tensor, body: Tensor) -> None:
+    """The world stays, the camera turns: the same pixels, and no joint changes its name."""
+    place = view.T @ torch.tensor([0.2, -0.1, 5.0], dtype=torch.float64)
+    turned, camera = act_on_cameras(matrix, view, CAMERA)
+    assert handedness(turned).item() == pytest.approx(1)
+    world = body + place
+    expected = act_on_keypoints(matrix, project(world @ view.T, CAMERA), CAMERA, HOUSE)
+    if handedness(matrix) < 0:
+        expected = expected[..., list(HOUSE.mirror), :]
+    torch.testing.assert_close(project(world @ turned.T, camera), expected, atol=1e-8, rtol=0)
+    assert torch.equal(camera, CAMERA) == (handedness(matrix).item() > 0)
+
+
+def test_cameras_of_a_clip_take_one_element_each() -> None:
+    matrix = torch.stack([mirror_matrix(), rotation_z(0.5)])
+    turned, camera = act_on_cameras(matrix, torch.eye(3).expand(2, 4, 3, 3), CAMERA.float())
+    assert turned.shape == camera.shape == (2, 4, 3, 3)
+    torch.testing.assert_close(turned[1], matrix[1].expand(4, 3, 3))
+    torch.testing.assert_close(turned[0], torch.eye(3).expand(4, 3, 3))
+
+
 @given(orthogonal())
 def test_handedness_is_the_determinant(matrix: Tensor) -> None:
     assert handedness(matrix).item() == pytest.approx(torch.linalg.det(matrix).item(), abs=DOUBLE)
@@ -104,52 +119,6 @@ def test_rotations_turn_the_right_way(turn: Callable[[Tensor | float], Tensor], 
     torch.testing.assert_close(moved[0], torch.eye(3).double()[second], atol=DOUBLE, rtol=0)
 
 
-@given(seeds, st.integers(3, 12), st.integers(3, 12), st.booleans())
-def test_mirror_is_a_flip_to_the_last_bit(seed: int, height: int, width: int, with_camera: bool) -> None:
-    images = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(seed))
-    camera = torch.tensor([[50.0, 0, width / 2], [0, 50.0, height / 2], [0, 0, 1]]) if with_camera else None
-    assert torch.equal(act_on_images(mirror_matrix(), images, camera), images.flip(-1))
-
-
-@given(seeds, st.integers(3, 12), st.sampled_from([1, 2, 3]))
-def test_a_quarter_turn_is_rot90(seed: int, size: int, quarters: int) -> None:
-    images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(seed))
-    turned = act_on_images(rotation_z(quarters * math.pi / 2), images)
-    torch.testing.assert_close(turned, images.rot90(-quarters, (-2, -1)), atol=2e-5, rtol=0)
-
-
-def test_a_mixed_batch_takes_each_item_by_its_own_element() -> None:
-    images = torch.rand(2, 3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    matrix = torch.stack([mirror_matrix(), rotation_z(0.7)])
-    got = act_on_images(matrix, images)
-    torch.testing.assert_close(got[0], images[0].flip(-1), atol=2e-6, rtol=0)
-    torch.testing.assert_close(got[1], act_on_images(matrix[1], images[1]), atol=2e-6, rtol=0)
-
-
-@given(orthogonal(0.2))
-def test_a_transformed_crop_is_the_photograph_of_the_transformed_scene(matrix: Tensor) -> None:
-    before = photograph(torch.eye(3).double(), CAMERA, 48, 48)
-    after = photograph(matrix, CAMERA, 48, 48)
-    acted = act_on_images(matrix, before, CAMERA)
-    inside = act_on_images(matrix, torch.ones_like(before), CAMERA, "black") > 0.999
-    assert inside.float().mean() > 0.2
-    assert (acted - after)[inside].abs().max() < 5e-3
-
-
-def test_outside_is_what_was_asked_for() -> None:
-    white = torch.ones(3, 8, 8)
-    corner = {
-        p: act_on_images(rotation_z(math.pi / 4), white, padding=p)[0, 0, 0].item() for p in ("border", "grey", "black")
-    }
-    assert corner == pytest.approx({"border": 1.0, "grey": 0.5, "black": 0.0})
-
-
-def test_gradients_reach_image_and_matrix() -> None:
-    image = torch.rand(1, 3, 6, 6, dtype=torch.float64, requires_grad=True)
-    angle = torch.tensor([0.3], dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda a, b: act_on_images(rotation_z(a), b), (angle, image))
-
-
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -157,9 +126,7 @@ def test_gradients_reach_image_and_matrix() -> None:
         (lambda: act_on_poses(torch.eye(3), torch.zeros(16, 3), HOUSE), "(..., 17, 3)"),
         (lambda: act_on_poses(torch.eye(3).expand(4, 3, 3), torch.zeros(3, 5, 17, 3), HOUSE), "(4,) and (3, 5)"),
         (lambda: act_on_keypoints(torch.eye(3), torch.zeros(17, 3), CAMERA, HOUSE), "(..., 17, 2)"),
-        (lambda: act_on_images(rotation_x(0.1), torch.zeros(3, 8, 8)), "intrinsics"),
-        (lambda: act_on_images(torch.eye(3), torch.zeros(8, 8)), "(8, 8)"),
-        (lambda: act_on_images(torch.eye(3), torch.zeros(3, 8, 8), padding="white"), "border"),  # type: ignore[arg-type]
+        (lambda: act_on_cameras(torch.eye(3), torch.eye(3)[:2], CAMERA), "(2, 3)"),
     ],
 )
 def test_what_does_not_fit_is_named(call: Callable[[], Tensor], words: str) -> None:

@@ -175,3 +175,21 @@ def test_types_in_words() -> None:
     assert expectation(dict[str, int]) == "a table whose values are (an integer)"
     assert expectation(tuple) == "a list"
     assert expectation(Any) == "any value"
+
+
+def _refused_in_words(_: object, attribute: attrs.Attribute[Any], value: str) -> None:
+    raise RecipeError("no such word", where=attribute.name if value == "named" else "a dictionary", found=value)
+
+
+@attrs.frozen
+class Spoken:
+    """A table whose validator raises an error of its own."""
+
+    word: str = attrs.field(default="", validator=_refused_in_words)
+
+
+@pytest.mark.parametrize(("value", "where"), [("named", "r.toml: losses[2].word"), ("else", "r.toml: losses[2]")])
+def test_a_validators_own_error_is_placed_at_the_key_that_it_names(value: str, where: str) -> None:
+    with pytest.raises(RecipeError, match="no such word") as caught:
+        structure(Spoken, {"word": value}, "losses[2]", "r.toml")
+    assert (caught.value.where, caught.value.found) == (where, value)

@@ -8,7 +8,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sa3dhp_core.types import WHOLE, ClipBatch, Encoding, LabelledBatch, Shard, Skeleton, Spatial, Temporal
+from sa3dhp_core.errors import DataError
+from sa3dhp_core.types import (
+    WHOLE,
+    ClipBatch,
+    Encoding,
+    LabelledBatch,
+    PartLabels,
+    Shard,
+    Skeleton,
+    Spatial,
+    Temporal,
+)
 
 TOY = Skeleton(
     id="toy",
@@ -95,6 +106,20 @@ def test_values_are_frozen_and_documented(value: attrs.AttrsInstance) -> None:
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
             setattr(value, field.name, None)
         assert f"{field.name}:" in (kind.__doc__ or "")
+
+
+def test_an_index_map_takes_anchor_and_partner_from_a_window() -> None:
+    window = torch.arange(2 * 4).reshape(2, 4, 1)
+    anchor, partner = Temporal(4, (0, 2), (3, 1)).of(window)
+    assert anchor[..., 0].tolist() == [[0, 2], [4, 6]] and partner[..., 0].tolist() == [[3, 1], [7, 5]]
+    for wrong in (window[:, :3], torch.zeros(4)):
+        with pytest.raises(DataError, match=r"expected: \(B, 4, ...\)"):
+            Temporal(4, (0, 2), (3, 1)).of(wrong)
+
+
+def test_part_labels_know_their_mirror_image() -> None:
+    labels = PartLabels("few", ("background", "left_hand", "head", "right_hand"), (("left_hand", "right_hand"),))
+    assert len(labels) == 4 and labels.mirror == (0, 3, 2, 1)
 
 
 def test_an_encoding_unpacks() -> None:

@@ -6,16 +6,18 @@ from fractions import Fraction
 
 from sa3dhp_core.types import Skeleton
 from sa3dhp_relations import config as keys
-from sa3dhp_relations.elements import Axis, MaybeFlip, SpatialProduct, Turn, reduced
+from sa3dhp_relations.cube import Axis
+from sa3dhp_relations.elements import MaybeFlip, SpatialProduct, product
 from sa3dhp_relations.expression import Product, parse, turn_between
 from sa3dhp_relations.geometric import GeometricRelation
 from sa3dhp_relations.timemap import BACKWARD, TimeMap, slow
+from sa3dhp_relations.turns import Turn
 
 _FLIP = SpatialProduct(flipped=True)
 
 
 def _rotation(degrees: float) -> SpatialProduct:
-    return SpatialProduct(factors=reduced((Turn(Axis.ROTATE, _exact(degrees)),)))
+    return product((Turn(Axis.ROTATE, _exact(degrees)),))
 
 
 def _exact(degrees: float) -> Fraction:
@@ -39,7 +41,7 @@ def in_plane_rotation(config: keys.InPlaneRotation, skeleton: Skeleton) -> Geome
         return GeometricRelation(Product(_rotation(config.angle)), skeleton, config.name)
     low, high = (_exact(v) for v in config.range)
     turn = turn_between(Axis.ROTATE, low, high)
-    return GeometricRelation(Product(SpatialProduct(factors=reduced((turn,)))), skeleton, config.name)
+    return GeometricRelation(Product(product((turn,))), skeleton, config.name)
 
 
 def flip_rotation(config: keys.FlipRotation, skeleton: Skeleton) -> GeometricRelation:

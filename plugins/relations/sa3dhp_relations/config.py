@@ -9,23 +9,29 @@ from typing import Any
 import attrs
 from attrs import validators
 
+from sa3dhp_core.errors import RecipeError
 from sa3dhp_relations.expression import parse
 
 
 def _checked_angle(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
     if not (math.isfinite(value) and abs(value) <= 360):
-        raise ValueError(f"{attribute.name} must lie between -360 and 360 degrees, found {value}")
+        raise ValueError(f"{attribute.name!r} must lie between -360 and 360 degrees, found {value}")
 
 
 def _checked_range(_: object, attribute: attrs.Attribute[Any], value: tuple[float, ...] | None) -> None:
     if value is None:
         return
     if len(value) != 2 or not all(math.isfinite(v) for v in value) or value[0] > value[1]:
-        raise ValueError(f"{attribute.name} must be [low, high] in degrees with low <= high, found {list(value)}")
+        raise ValueError(f"{attribute.name!r} must be [low, high] in degrees with low <= high, found {list(value)}")
 
 
 def _checked_expression(_: object, attribute: attrs.Attribute[Any], value: str) -> None:
-    parse(value)
+    try:
+        parse(value)
+    except RecipeError as error:
+        raise RecipeError(
+            error.what, where=attribute.name, found=error.found, expected=error.expected, hint=error.hint
+        ) from error
 
 
 def _name() -> Any:

@@ -2,63 +2,30 @@
 
 A product is a word of factors read from right to left like the matrices that it stands for. Its normal form has at
 most one certain flip, on the far left (moving left past a turn, it reverses the turn's sign where the axis demands
-it), and turns about one axis that stand side by side are added.
+it); what stands between random flips is the simplest word of its turns (`turns`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from enum import Enum
-from fractions import Fraction
+from collections.abc import Iterable, Iterator
 
 import attrs
 
-
-def _wrap(degrees: Fraction) -> Fraction:
-    wrapped = Fraction(degrees) % 360
-    return wrapped - 360 if wrapped > 180 else wrapped
-
-
-def _ascending(spreads: Iterable[Fraction]) -> tuple[Fraction, ...]:
-    return tuple(sorted(spread for spread in spreads if spread > 0))
-
-
-class Axis(Enum):
-    """Axis of a turn, named as in expressions: about the optical axis (z), up-down (x), left-right (y)."""
-
-    ROTATE = "rotate"
-    TILT = "tilt"
-    PAN = "pan"
-
-    @property
-    def flip_sign(self) -> int:
-        """Sign s with ``flip @ turn(a) @ flip = turn(s a)``: the mirror diag(-1, 1, 1) keeps turns about x."""
-        return 1 if self is Axis.TILT else -1
-
-
-@attrs.frozen(order=False)
-class Turn:
-    """A turn about one axis by an angle drawn uniformly from ``centre ± sum of spreads`` (a spread is one draw each).
-
-    Attributes:
-        axis: the axis.
-        centre: degrees, in (-180, 180].
-        spreads: half widths in degrees of independent uniform draws, ascending; none for a fixed angle.
-    """
-
-    axis: Axis
-    centre: Fraction = attrs.field(converter=_wrap)
-    spreads: tuple[Fraction, ...] = attrs.field(default=(), converter=_ascending)
-
-    @property
-    def trivial(self) -> bool:
-        """Whether it is the identity."""
-        return self.centre == 0 and not self.spreads
+from sa3dhp_relations.cube import Axis
+from sa3dhp_relations.turns import Turn, order, simplest
 
 
 @attrs.frozen
 class MaybeFlip:
     """The mirror with probability one half."""
+
+    def inverse(self) -> MaybeFlip:
+        """Itself."""
+        return self
+
+    def mirrored(self) -> MaybeFlip:
+        """``flip @ self @ flip``: itself."""
+        return self
 
 
 Factor = Turn | MaybeFlip
@@ -66,7 +33,10 @@ Factor = Turn | MaybeFlip
 
 @attrs.frozen
 class SpatialProduct:
-    """A product in normal form: ``flip`` (if `flipped`), then `factors` from left to right.
+    """A product in normal form, as `product` makes it: ``flip`` (if `flipped`), then `factors` from left to right.
+
+    Products without draws are equal exactly where their matrices are. Equal families draw alike; some that draw alike
+    (``flip? @ tilt(5)`` and ``tilt(5) @ flip?``) are not recognised as equal.
 
     Attributes:
         flipped: whether a certain mirror stands on the far left.
@@ -78,15 +48,13 @@ class SpatialProduct:
 
     def __matmul__(self, first: SpatialProduct) -> SpatialProduct:
         """``self @ first``: `first` acts first."""
-        left = (conjugated(f) for f in self.factors) if first.flipped else self.factors
-        return SpatialProduct(self.flipped != first.flipped, reduced((*left, *first.factors)))
+        left = (f.mirrored() for f in self.factors) if first.flipped else self.factors
+        return product((*left, *first.factors), self.flipped != first.flipped)
 
     def inverse(self) -> SpatialProduct:
         """The product of the inverses in reverse order; of a family, the family of the inverses."""
-        turned = tuple(inverted(f) for f in reversed(self.factors))
-        if self.flipped:
-            turned = tuple(conjugated(f) for f in turned)
-        return SpatialProduct(self.flipped, turned)
+        turned = (f.inverse() for f in reversed(self.factors))
+        return product((f.mirrored() for f in turned) if self.flipped else turned, self.flipped)
 
     @property
     def is_family(self) -> bool:
@@ -99,28 +67,33 @@ class SpatialProduct:
         return all(isinstance(f, MaybeFlip) or f.axis is Axis.ROTATE for f in self.factors)
 
 
-def conjugated(factor: Factor) -> Factor:
-    """``flip @ factor @ flip``."""
-    if isinstance(factor, MaybeFlip):
-        return factor
-    return Turn(factor.axis, factor.axis.flip_sign * factor.centre, factor.spreads)
+def product(word: Iterable[Factor], flipped: bool = False) -> SpatialProduct:
+    """The normal form of a word of factors, with a certain flip before it if `flipped`.
+
+    A certain flip beside a random one makes no difference, and a stretch between two random ones is drawn like its
+    mirror image.
+    """
+    first, *others = _stretches(word)
+    if not others:
+        return SpatialProduct(flipped, first)
+    *inner, last = others
+    factors: tuple[Factor, ...] = (*(_mirrored(first) if flipped else first), MaybeFlip())
+    for stretch in filter(None, inner):
+        factors += (*min(stretch, _mirrored(stretch), key=order), MaybeFlip())
+    return SpatialProduct(False, factors + last)
 
 
-def inverted(factor: Factor) -> Factor:
-    """The inverse, of a family the family of inverses."""
-    return factor if isinstance(factor, MaybeFlip) else Turn(factor.axis, -factor.centre, factor.spreads)
-
-
-def reduced(word: Iterable[Factor]) -> tuple[Factor, ...]:
-    """Add neighbouring turns about one axis, drop identities, and let two neighbouring ``flip?`` be one."""
-    stack: list[Factor] = []
+def _stretches(word: Iterable[Factor]) -> Iterator[tuple[Turn, ...]]:
+    """What stands before, between and after the random flips, each as its simplest word."""
+    stretch: list[Turn] = []
     for factor in word:
-        last = stack[-1] if stack else None
-        if isinstance(factor, Turn) and isinstance(last, Turn) and last.axis is factor.axis:
-            factor = Turn(factor.axis, last.centre + factor.centre, last.spreads + factor.spreads)
-            stack.pop()
-        elif isinstance(factor, MaybeFlip) and isinstance(last, MaybeFlip):
-            continue
-        if isinstance(factor, MaybeFlip) or not factor.trivial:
-            stack.append(factor)
-    return tuple(stack)
+        if isinstance(factor, Turn):
+            stretch.append(factor)
+        else:
+            yield simplest(stretch)
+            stretch = []
+    yield simplest(stretch)
+
+
+def _mirrored(stretch: tuple[Turn, ...]) -> tuple[Turn, ...]:
+    return simplest(turn.mirrored() for turn in stretch)

@@ -11,14 +11,16 @@ from fractions import Fraction
 import attrs
 
 from sa3dhp_core.errors import RecipeError, nearest
-from sa3dhp_relations.elements import Axis, MaybeFlip, SpatialProduct, Turn, reduced
+from sa3dhp_relations.cube import Axis
+from sa3dhp_relations.elements import MaybeFlip, SpatialProduct, product
 from sa3dhp_relations.timemap import BACKWARD, TimeMap, slow
+from sa3dhp_relations.turns import Turn
 
 _FACTOR = re.compile(r"\s*(?P<name>[A-Za-z][\w-]*\??)\s*(?:\(\s*(?P<argument>[^()]*?)\s*\))?\s*")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(/\d+)?$")
 _TURNS = {axis.value: axis for axis in Axis}
 _BARE = ("identity", "flip", "flip?", "backward")
-_TIMED = ("slow", "fast", "shift")
+_TIMED = ("slow", "fast", "subsample", "shift")
 NAMES = (*_BARE, *_TURNS, *_TIMED)
 """Every factor that an expression may name."""
 
@@ -74,15 +76,19 @@ def _factor(text: str, match: re.Match[str]) -> Product:
         }[name]
     if not argument:
         example = f"{name}(50) or {name}(-63..63)" if name in _TURNS else f"{name}(2)"
+        if text.startswith("(", match.end()):
+            raise _error(text, match.end(), "the parenthesis holds no number, or is not closed", example)
         raise _error(text, match.end("name"), f"{name!r} needs a number in parentheses", example)
     start = match.start("argument")
     if name in _TURNS:
-        return Product(SpatialProduct(factors=reduced((_turn(_TURNS[name], text, argument, start),))))
+        return Product(product((_turn(_TURNS[name], text, argument, start),)))
     number = _number(text, argument, start)
     if name == "shift":
         return Product(time=TimeMap(offset=number))
     if number <= 0:
         raise _error(text, start, f"{name!r} needs a positive factor", f"{name}(2)")
+    if name == "subsample" and number.denominator > 1:
+        raise _error(text, start, "'subsample' keeps every n-th frame, n a whole number", f"fast({argument})")
     return Product(time=slow(number if name == "slow" else 1 / number))
 
 
@@ -116,12 +122,12 @@ def _error(text: str, at: int, what: str, expected: str, hint: str | None = None
     )
 
 
-def write(product: Product) -> str:
+def write(relation: Product) -> str:
     """The canonical expression; `parse` reads it back to an equal product."""
-    words = ["flip"] if product.spatial.flipped else []
-    for factor in product.spatial.factors:
+    words = ["flip"] if relation.spatial.flipped else []
+    for factor in relation.spatial.factors:
         words += ["flip?"] if isinstance(factor, MaybeFlip) else _turn_words(factor)
-    return " @ ".join(words + _time_words(product.time)) or "identity"
+    return " @ ".join(words + _time_words(relation.time)) or "identity"
 
 
 def _turn_words(turn: Turn) -> list[str]:

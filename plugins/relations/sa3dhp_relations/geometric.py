@@ -9,15 +9,19 @@ import torch
 from torch import Tensor
 
 from sa3dhp_core.geometry import (
+    act_on_cameras,
     act_on_images,
+    act_on_keypoints,
+    act_on_parts,
     act_on_poses,
     mirror_matrix,
     rotation_x,
     rotation_y,
     rotation_z,
 )
-from sa3dhp_core.types import Skeleton, Spatial, Temporal
-from sa3dhp_relations.elements import Axis, Factor, MaybeFlip, SpatialProduct
+from sa3dhp_core.types import PartLabels, Skeleton, Spatial, Temporal
+from sa3dhp_relations.cube import Axis
+from sa3dhp_relations.elements import Factor, MaybeFlip, SpatialProduct
 from sa3dhp_relations.expression import Product, parse, write
 
 _ROTATIONS = {Axis.ROTATE: rotation_z, Axis.TILT: rotation_x, Axis.PAN: rotation_y}
@@ -88,6 +92,21 @@ class GeometricRelation:
     def on_images(self, images: Tensor, spatial: Spatial, intrinsics: Tensor) -> Tensor:
         """``(..., 3, H, W)`` and ``(..., 3, 3)`` -> ``(..., 3, H, W)``; axes as for `on_poses`."""
         return act_on_images(spatial.matrix, images, intrinsics)
+
+    def on_keypoints(self, keypoints_px: Tensor, spatial: Spatial, intrinsics: Tensor) -> Tensor:
+        """``(..., J, 2)`` pixels and ``(..., 3, 3)`` -> ``(..., J, 2)``: where the moved pose is seen."""
+        return act_on_keypoints(spatial.matrix, keypoints_px, intrinsics, self.skeleton)
+
+    def on_parts(self, parts: Tensor, spatial: Spatial, intrinsics: Tensor, labels: PartLabels) -> Tensor:
+        """``(..., H, W)`` part labels and ``(..., 3, 3)`` -> ``(..., H, W)``: the labels of the moved crop."""
+        return act_on_parts(spatial.matrix, parts, labels, intrinsics)
+
+    def on_cameras(self, rotation: Tensor, intrinsics: Tensor, spatial: Spatial) -> tuple[Tensor, Tensor]:
+        """``(..., 3, 3)`` twice: rotation and intrinsics of the camera that takes the moved crop of the same world.
+
+        The moved pose itself, in its own camera's frame, projects to the moved crop by unchanged intrinsics.
+        """
+        return act_on_cameras(spatial.matrix, rotation, intrinsics)
 
 
 def geometric(expression: str, skeleton: Skeleton, alias: str = "") -> GeometricRelation:

@@ -108,7 +108,6 @@ def motion_pairs(
 ) -> Sampler:
     """Pairs of v: anchor and partner frames of one window, the partner moved by one element for the whole clip."""
     temporal = relation.temporal(frames)
-    anchor_frames, partner_frames = torch.tensor(temporal.anchor), torch.tensor(temporal.partner)
 
     def embed(poses: Tensor) -> Tensor:
         return motion_prior.encode(pose_prior.encode(poses))
@@ -116,10 +115,10 @@ def motion_pairs(
     @torch.no_grad()
     def sample(count: int, generator: torch.Generator, shard: Shard, device: torch.device) -> Pairs:
         _place(device, pose_prior, motion_prior)
-        window = draw(count, temporal.window, generator, shard).to(device)
+        anchor, partner = temporal.of(draw(count, temporal.window, generator, shard).to(device))
         spatial = _share(relation.draw((count,), generator), shard, device)
-        moved = relation.on_poses(window[:, partner_frames.to(device)], spatial)
-        return Pairs(embed(window[:, anchor_frames.to(device)]), embed(moved), spatial.condition, moved)
+        moved = relation.on_poses(partner, spatial)
+        return Pairs(embed(anchor), embed(moved), spatial.condition, moved)
 
     return sample
 

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sa3dhp_core.cards import skeleton
-from sa3dhp_core.errors import DataError, RecipeError
+from sa3dhp_core.errors import DataError, RecipeError, Sa3dhpError
 from sa3dhp_core.geometry import act_on_keypoints, bone_lengths, project
+from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.relation import Relation
 from sa3dhp_core.types import Spatial
 from sa3dhp_relations import build, config
@@ -203,9 +204,28 @@ def test_values_out_of_range_are_refused(make) -> None:  # noqa: ANN001
         make()
 
 
-def test_expressions_are_checked_with_the_recipe() -> None:
-    with pytest.raises(RecipeError, match="did you mean 'rotate'"):
-        config.Geometric("flip @ rotat(3)")
+@pytest.mark.parametrize(
+    ("table", "parts"),
+    [
+        ({"expression": "flip @ rotat(3)"}, ["expression: unknown factor 'rotat' at position 8", "mean 'rotate'?"]),
+        ({"expression": "flip rotate(3)"}, ["expression: unexpected 'r' at position 6", "'@' between factors"]),
+        ({"expression": "slow(0)"}, ["expression: 'slow' needs a positive factor at position 6"]),
+        ({"expression": ""}, ["expression: a factor is missing at position 1", "one of: identity, flip"]),
+        ({"expression": 3}, ["expression: wrong type", "a string"]),
+        ({"expresion": "flip"}, ["expresion: unknown key", "mean 'expression'?"]),
+        ({"use": "flip-rotation", "angle": 400}, ["angle: not allowed", "400", "between -360 and 360 degrees"]),
+        ({"use": "in-plane-rotation", "range": [9, -9]}, ["range: not allowed", "low <= high"]),
+        ({"use": "slow", "factor": 1}, ["factor: not allowed"]),
+        ({"use": "geometrc"}, ["mean 'geometric'?"]),
+    ],
+)
+def test_a_recipes_mistakes_are_placed_and_explained(table: dict[str, object], parts: list[str]) -> None:
+    host = Host.load(only=("sa3dhp-relations",))
+    with pytest.raises(Sa3dhpError) as caught:
+        host.build("relation", {"use": "geometric", **table}, "relations[2]", skeleton=BODY)
+    assert "relations[2]" in str(caught.value)
+    for part in parts:
+        assert part in str(caught.value)
 
 
 def test_limb_exchange_is_no_geometric_relation() -> None:

@@ -107,10 +107,9 @@ def test_motion_relations_are_learnt(expression: str, pose_prior: Any, motion_pr
     network = residual_mlp(settings, motion_prior.latent, relation.condition, torch.nn.Identity(), pose_prior)
     train(network.task(relation, pose_prior, motion_prior, draw_motion, motion_prior.frames))
     temporal = relation.temporal(motion_prior.frames)
-    window = draw_motion(200, temporal.window, generator(10**6))
+    anchor, partner = temporal.of(draw_motion(200, temporal.window, generator(10**6)))
     spatial = relation.draw((200,), generator(3))
-    truth = relation.on_poses(window[:, temporal.partner], spatial)
-    anchor = window[:, temporal.anchor]
+    truth = relation.on_poses(partner, spatial)
     with torch.no_grad():
         v = network(motion_prior.encode(pose_prior.encode(anchor)), spatial.condition)
         error = (pose_prior.decode(motion_prior.decode(v)) - truth).norm(dim=-1).mean()

@@ -9,7 +9,7 @@ import typer
 
 from sa3dhp_core.errors import RecipeError
 
-app = typer.Typer(help="Render the embedded world.", no_args_is_help=True)
+app = typer.Typer(help="Render the embedded world.", no_args_is_help=True, rich_markup_mode=None)
 LookName = Annotated[str, typer.Option("--look", help="plain, mild or street.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything.")]
 

@@ -13,11 +13,11 @@ import attrs
 import torch
 from torch import Tensor
 
-from sa3dhp_core.cards import skeleton
+from sa3dhp_core.cards import part_labels, skeleton
 from sa3dhp_world.backdrop import Backdrop, look_up
 from sa3dhp_world.raster import TILE, flatten, rasterise
 from sa3dhp_world.shading import shade, surface
-from sa3dhp_world.strokes import MIRRORED_LABELS, Strokes
+from sa3dhp_world.strokes import Strokes
 
 CENTRE = 0.5
 """Pixel coordinate of the middle of the first pixel: coordinates start at the image corner, as in core geometry."""
@@ -80,7 +80,7 @@ class Picture:
 
     Attributes:
         images: ``(N, 3, H, W)`` in [0, 1].
-        parts: ``(N, H, W)`` uint8 labels of the subject (`strokes.LABELS`), 0 elsewhere.
+        parts: ``(N, H, W)`` uint8 labels of the subject (card ``body-10``), 0 elsewhere.
         depth: ``(N, H, W)`` metres along the optical axis, infinite where nothing stands.
         keypoints: ``(N, J, 2)`` pixels. joints: ``(N, J, 3)`` metres, camera frame.
     """
@@ -155,7 +155,7 @@ def _render(scene: Scene, camera: Camera, size: tuple[int, int], action: Tensor 
     label = strokes.label
     if action is not None:
         mirrored = torch.linalg.det(action) < 0
-        swap = torch.tensor(MIRRORED_LABELS, device=label.device)
+        swap = torch.tensor(part_labels().mirror, device=label.device)
         label = torch.where(mirrored.unsqueeze(1), swap[label], label)
         joints = torch.where(mirrored.view(-1, 1, 1), joints[:, bones.mirror], joints)
 

@@ -10,17 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from sa3dhp_core.cards import skeleton
+from sa3dhp_core.cards import part_labels, skeleton
 
-LABELS = (
-    "background", "torso", "head",
-    "left_upper_arm", "left_forearm", "left_thigh", "left_shank",
-    "right_upper_arm", "right_forearm", "right_thigh", "right_shank",
-)  # fmt: skip
+LABELS = part_labels().names
 """Names of the part labels; the number of a label is its position."""
-MIRRORED_LABELS = tuple(
-    LABELS.index(name.replace("left", "*").replace("right", "left").replace("*", "right")) for name in LABELS
-)
 
 
 @attrs.frozen

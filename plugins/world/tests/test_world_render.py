@@ -10,14 +10,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sa3dhp_core.cards import skeleton
+from sa3dhp_core.cards import part_labels, skeleton
 from sa3dhp_core.geometry import mirror_matrix, project, rotation_z, smallest_circle
 from sa3dhp_world.bodies import draw_bodies
 from sa3dhp_world.data import generated_actors, render_clips
 from sa3dhp_world.looks import look
 from sa3dhp_world.render import Camera, render
 from sa3dhp_world.stage import Bystanders, appearance, crop_cameras, develop, draw_setting, stage, who_stands_by
-from sa3dhp_world.strokes import LABELS, MIRRORED_LABELS, dress
+from sa3dhp_world.strokes import LABELS, dress
 
 SIZE = 40
 BONES = skeleton()
@@ -40,7 +40,7 @@ def test_a_mirrored_scene_is_the_flipped_image(seed, size):
     scene, camera = scenes(seed=seed, size=size, clips=1)
     plain, acted = render(scene, camera, (size, size)), render(scene, camera, (size, size), action=mirror_matrix())
     assert torch.allclose(acted.images, plain.images.flip(-1), atol=1e-5)
-    assert torch.equal(acted.parts, torch.tensor(MIRRORED_LABELS, dtype=torch.uint8)[plain.parts.long()].flip(-1))
+    assert torch.equal(acted.parts, torch.tensor(part_labels().mirror, dtype=torch.uint8)[plain.parts.long()].flip(-1))
     assert torch.allclose(acted.keypoints[:, BONES.mirror, 0], size - plain.keypoints[..., 0], atol=1e-3)
     assert torch.allclose(acted.joints, (plain.joints * torch.tensor([-1.0, 1, 1]))[:, BONES.mirror], atol=1e-5)
 
