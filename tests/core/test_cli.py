@@ -128,7 +128,6 @@ def test_recipes_are_shown_resolved_and_copied_with_their_comments(
 COMMANDS = """
     import errno
     from pathlib import Path
-from typing import Any
     import typer
     from sa3dhp_core.cli.session import interruptible
     from sa3dhp_core.components import Component
@@ -225,7 +224,8 @@ def test_doctor_says_what_is_there_and_what_to_do(call: Call, distribute: Distri
 
 def test_data_lists_and_shows(call: Call, distribute: Distribute) -> None:
     source = """
-                from sa3dhp_core.components import Component
+        import attrs
+        from sa3dhp_core.components import Component
         from sa3dhp_core.hookspecs import hookimpl
 
         @attrs.frozen
@@ -274,7 +274,8 @@ def test_results_are_a_table_of_latent_stages_and_one_of_the_targets_test_split(
 
 
 FINISHING = """
-        from sa3dhp_core.components import Component
+    import attrs
+    from sa3dhp_core.components import Component
     from sa3dhp_core.hookspecs import hookimpl
     from sa3dhp_core.protocols.method import Stage
     from sa3dhp_core.runner import write_records
