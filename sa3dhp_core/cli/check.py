@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from sa3dhp_core.conformance.inspection import Inspection
     from sa3dhp_core.conformance.run import Outcome
 
-TESTING = 'pip install "sa3dhp[testing]"'
+LIBRARIES = ("hypothesis", "pytest")
+"""What the kit needs beside the core's own requirements."""
 
 
 def check(
@@ -40,9 +42,10 @@ def check(
 ) -> None:
     """Check that plugins keep what their nouns promise and what they claim; exit code 1 where one does not."""
     host, names = asked(session(context).host, plugins or ())
-    with _needing_the_kit():
-        from sa3dhp_core.conformance import PROFILES, Bench
-        from sa3dhp_core.conformance.inspection import inspection
+    _need_the_kit()
+    from sa3dhp_core.conformance import PROFILES, Bench
+    from sa3dhp_core.conformance.inspection import inspection
+
     wanted = inspection(host, names)
     profile = PROFILES["thorough" if thorough else "quick"]
     with contextlib.redirect_stdout(sys.stderr):  # a component that prints must not stand among the answers
@@ -67,14 +70,10 @@ def _is_path(argument: str) -> bool:
     return "/" in argument or argument in (".", "..") or (Path(argument) / "pyproject.toml").is_file()
 
 
-@contextlib.contextmanager
-def _needing_the_kit() -> Iterator[None]:
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if error.name not in ("hypothesis", "pytest"):
-            raise
-        raise PluginError(f"checking needs {error.name}, which is not installed", hint=TESTING) from error
+def _need_the_kit() -> None:
+    for library in LIBRARIES:
+        if find_spec(library) is None:
+            raise PluginError(f"checking needs {library}, which is not installed", hint='pip install "sa3dhp[testing]"')
 
 
 def _run(wanted: Inspection, bench: Bench) -> Iterator[Outcome]:

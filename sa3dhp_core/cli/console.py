@@ -56,8 +56,8 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 @contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
     """A function that shows one line on a terminal while something runs, in the place of the line before."""
-    stream = sys.__stderr__
-    if stream is None or not stream.isatty():
+    stream = sys.stderr
+    if not stream.isatty():
         yield lambda text: None
         return
 

@@ -144,9 +144,7 @@ def test_progress_is_shown_on_a_terminal_alone(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for terminal, shown in ((False, ""), (True, "\r\x1b[2Krelation:flip\r\x1b[2K")):
-        stream = sys.stderr
-        monkeypatch.setattr(stream, "isatty", lambda terminal=terminal: terminal)
-        monkeypatch.setattr(sys, "__stderr__", stream)
+        monkeypatch.setattr(sys.stderr, "isatty", lambda terminal=terminal: terminal)
         with console.progress() as say:
             say("relation:flip")
         assert capsys.readouterr().err == shown
