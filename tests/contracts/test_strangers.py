@@ -25,12 +25,14 @@ MOST = 25
 """Lines that one may have to write by hand."""
 
 slow = pytest.mark.slow
+patient = pytest.mark.timeout(900)
 with_hatchling = pytest.mark.skipif(
     importlib.util.find_spec("hatchling") is None, reason="no hatchling: pip install 'sa3dhp[dev]'"
 )
 
 
 @slow
+@patient
 @with_hatchling
 def test_a_new_plugins_wheel_is_listed_checked_and_run(
     environment: Callable[[], Any], build_wheel: Callable[[Path], Path]
@@ -113,6 +115,7 @@ def test_the_reader_of_the_tutorial_is_strict(tmp_path: Path) -> None:
 
 
 @slow
+@patient
 @with_hatchling
 def test_the_tutorial_works(environment: Callable[[], Any]) -> None:
     there = environment()
