@@ -114,7 +114,7 @@ class Survey:
 
 @attrs.frozen
 class Choice:
-    """A relation and why it was chosen, as a sentence without a full stop."""
+    """A relation by `name`, and the `reason` why it was chosen, in words without a full stop."""
 
     name: str
     reason: str

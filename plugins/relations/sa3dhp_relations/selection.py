@@ -116,7 +116,7 @@ def described_fixed(left: Ambiguity) -> str:
 
 def described_count(left: Ambiguity) -> str:
     """How many invisible maps there are."""
-    return "infinitely many" if left.count is None else str(left.count)
+    return "endless" if left.count is None else str(left.count)
 
 
 def _relative(figures: RelationFigures) -> float:

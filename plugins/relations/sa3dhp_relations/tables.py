@@ -24,6 +24,7 @@ COLUMNS = (
     "least in range",
     "fixed poses",
     "invisible maps",
+    "depth reversal",
 )
 TRIVIAL = ("identity", "point reflection")
 """Maps that commute with every relation, and tell nothing about one."""
@@ -53,8 +54,9 @@ def together_lines(survey: Survey) -> Iterator[str]:
     left = survey.left_open([one.name for one in survey.relations])
     yield f"all together: fixed poses {described_fixed(left)}; invisible maps {described_maps(left)}"
     least = survey.together
-    yield f"  mean move by all networks, of a random pair's distance: {least.mean:.3f} of held-out poses,"
-    yield f"  {least.pose:.3f} of the pose moved least, {least.latent:.3f} of the embedding moved least in the prior's range"
+    yield "  all networks' mean move, in units of a random pair's distance:"
+    yield f"  {least.mean:.3f} of held-out poses, {least.pose:.3f} of the pose that is moved least,"
+    yield f"  {least.latent:.3f} of the embedding in the prior's range that is moved least"
     if other := [one.name for one in survey.relations if one.elements is None]:
         yield f"  no matrix describes {', '.join(other)}: the algebra leaves them out"
     if lacking := [one.name for one in survey.relations if one.errors_mm is None]:
@@ -92,19 +94,19 @@ def _open(survey: Survey, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _cells(one: RelationFigures) -> tuple[str, ...]:
-    errors, least, alone = one.errors_mm, one.residuals, one.alone
+    nothing, alone = (None, None, None), one.alone
+    errors = nothing if one.errors_mm is None else attrs.astuple(one.errors_mm)
+    least = nothing if one.residuals is None else attrs.astuple(one.residuals)
     return (
         one.name,
         one.space,
         _number(one.distance, 3),
         _number(one.relative, 2),
-        _number(errors and errors.network, 1),
-        _number(errors and errors.identity, 1),
-        _number(errors and errors.floor, 1),
-        _number(least and least.pose, 3),
-        _number(least and least.latent, 3),
+        *(_number(value, 1) for value in errors),
+        *(_number(value, 3) for value in least[:2]),
         "–" if alone is None else described_fixed(alone),
-        "–" if alone is None else described_maps(alone),
+        "–" if alone is None else described_count(alone),
+        "–" if alone is None else ("invisible" if "depth reversal" in alone.invisible else "seen"),
     )
 
 
