@@ -16,7 +16,7 @@ class ByLatentDistance:
 
     def __call__(self, survey: Survey, size: int) -> tuple[Choice, ...]:
         """See `RelationSelection`."""
-        chosen = sorted(survey.relations, key=_relative, reverse=True)[:size]
+        chosen = sorted(survey.relations, key=lambda one: (-_relative(one), one.name))[:size]
         places = range(1, size + 1)
         return tuple(
             Choice(
@@ -44,7 +44,7 @@ class PinsDown:
             raise RunError(
                 f"no network was trained for {', '.join(lacking)}",
                 expected="networks of all relations, whose redundancy this criterion weighs",
-                hint='networks = "all" in the recipe\'s [settings], or --by latent-distance',
+                hint='networks = "all" in [settings], and a [motion_prior] for relations of time; or --by latent-distance',
             )
         chosen: list[str] = []
         found: list[Choice] = []
@@ -55,11 +55,11 @@ class PinsDown:
             chosen.append(best.name)
         return tuple(found)
 
-    def _order(self, survey: Survey, chosen: list[str], one: RelationFigures) -> tuple[float, ...]:
+    def _order(self, survey: Survey, chosen: list[str], one: RelationFigures) -> tuple[float | str, ...]:
         left = survey.left_open([*chosen, one.name])
         last = one.elements is None or _relative(one) < self.least_distance
         repeated = round(repetition(survey, chosen, one.name), 1)  # finer differences are chance
-        return (last, left.fixed_dimension, left.turning, left.count or 0, repeated, -_relative(one))
+        return (last, left.fixed_dimension, left.turning, left.count or 0, repeated, -_relative(one), one.name)
 
     def _reason(self, survey: Survey, chosen: list[str], one: RelationFigures) -> str:
         if one.elements is None:
