@@ -44,7 +44,7 @@ class PinsDown:
             raise RunError(
                 f"no network was trained for {', '.join(lacking)}",
                 expected="networks of all relations, whose redundancy this criterion weighs",
-                hint='networks = "all" in [settings], and a [motion_prior] for relations of time; or --by latent-distance',
+                hint='networks = "all" in [settings], a [motion_prior] where time is moved, or --by latent-distance',
             )
         chosen: list[str] = []
         found: list[Choice] = []
