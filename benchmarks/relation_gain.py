@@ -62,6 +62,8 @@ SETS = (
     ("flip", "rotate-45", "tilt-5"),
     ("flip-20", "rotate-20", "pan-5"),
 )
+ENDLESS = 1000.0
+"""Ranks above every finite number of invisible maps, and is a number in JSON."""
 ALL = (*((name,) for name in RELATIONS), *SETS)
 REPEATED: tuple[tuple[str, ...], ...] = ((), ("flip",), ("orbit",))
 """Rows that are trained twice, with other batches: what chance does."""
@@ -126,7 +128,7 @@ def _measured(found: Survey, fixed: FixedPoints, names: tuple[str, ...]) -> dict
         "least residual in range": least.latent,
         "network error": mean(one.errors_mm.network for one in known if one.errors_mm is not None),
         "fixed dimension": float(left.fixed_dimension),
-        "invisible maps": float("inf") if left.count is None else float(left.count),
+        "invisible maps": ENDLESS if left.count is None else float(left.count),
         **({"redundancy": mean(shares)} if shares else {}),
     }
 
