@@ -28,6 +28,8 @@ from sa3dhp_core.cards import skeleton
 from sa3dhp_core.geometry import viewpoint
 from sa3dhp_core.host import Host
 from sa3dhp_core.types import WHOLE, Shard
+from sa3dhp_relations.surveying import errors_mm
+from sa3dhp_relations.tasks import Pairs
 
 FRAMES = 30
 RESULTS = Path(__file__).parent / "results" / "relations.jsonl"
@@ -89,12 +91,6 @@ def data_of(host: Host, name: str) -> tuple[Camera, Camera]:
     return Camera(made.sequences(folder, "train")), Camera(made.sequences(folder, "test"))
 
 
-def joints_mm(poses: Tensor, truth: Tensor) -> float:
-    """Mean joint distance, millimetres."""
-    assert poses.shape == truth.shape
-    return float(1000 * (poses - truth).norm(dim=-1).mean())
-
-
 class Bench:
     """Priors, data and the pairs of a relation."""
 
@@ -144,18 +140,17 @@ class Bench:
         draw = self.train_data.motion if on_motion else self.train_data.poses
         task = network.task(relation, self.prior, self.motion if on_motion else None, draw, FRAMES)
         seconds = train(task, f"network-{expression}")
-        with torch.no_grad():
-            predicted = decode(network.eval()(e_anchor, spatial.condition))
-            return {
-                "relation": relation.name,
-                "space": "v" if on_motion else "z",
-                "distance": scores["latent-distance"],
-                "relative": scores["relative-latent-distance"],
-                "network_mm": joints_mm(predicted, partner),
-                "identity_mm": joints_mm(decode(e_anchor), partner),
-                "floor_mm": joints_mm(decode(e_partner), partner),
-                "train_s": seconds,
-            }
+        errors = errors_mm(Pairs(e_anchor, e_partner, spatial.condition, partner), network.eval(), decode)
+        return {
+            "relation": relation.name,
+            "space": "v" if on_motion else "z",
+            "distance": scores["latent-distance"],
+            "relative": scores["relative-latent-distance"],
+            "network_mm": errors.network,
+            "identity_mm": errors.identity,
+            "floor_mm": errors.floor,
+            "train_s": seconds,
+        }
 
     def motion_embedding(self, poses: Tensor) -> Tensor:
         """``(B, T, J, 3)`` -> v."""

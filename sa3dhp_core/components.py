@@ -21,6 +21,7 @@ NOUNS: dict[str, str] = {
     "relation_network": "embedding to embedding, for one relation or a conditioned family",
     "alignment_loss": "names the views it needs, maps their embeddings to a scalar",
     "relation_score": "scores relations, for example by latent distance",
+    "relation_selection": "chooses a set of relations by what is known of them",
     "lifter": "2D keypoints to 3D poses",
     "image_synthesis": "labelled images to images of other poses",
     "method": "a graph of stages",

@@ -79,6 +79,12 @@ def sa3dhp_relation_scores() -> Sequence[Component]:
 
 
 @hookspec
+def sa3dhp_relation_selections() -> Sequence[Component]:
+    """Criteria that choose a set of relations; `sa3dhp relations select` builds the one named by ``--by``."""
+    raise NotImplementedError
+
+
+@hookspec
 def sa3dhp_lifters() -> Sequence[Component]:
     """2D-to-3D lifters; a method builds one where its recipe names it."""
     raise NotImplementedError
@@ -119,6 +125,7 @@ HOOKS: dict[str, str] = {
     "relation_network": "sa3dhp_relation_networks",
     "alignment_loss": "sa3dhp_alignment_losses",
     "relation_score": "sa3dhp_relation_scores",
+    "relation_selection": "sa3dhp_relation_selections",
     "lifter": "sa3dhp_lifters",
     "image_synthesis": "sa3dhp_image_syntheses",
     "method": "sa3dhp_methods",

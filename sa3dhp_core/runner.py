@@ -28,6 +28,7 @@ from sa3dhp_core.engine_config import EngineConfig
 from sa3dhp_core.environment import describe_environment
 from sa3dhp_core.errors import RunError
 from sa3dhp_core.host import Host
+from sa3dhp_core.protocols.latent import TrainedLatent
 from sa3dhp_core.protocols.method import Method, Stage
 from sa3dhp_core.recipe import Recipe, check, load_recipe, to_toml
 from sa3dhp_core.results import RESULTS, Record, as_results, read_results, write_results
@@ -155,17 +156,50 @@ def evaluate(out: Path, host: Host, data: str, protocol: str) -> dict[str, Any]:
         RunError: the run's method cannot evaluate, or the run is not finished.
     """
     recipe = recipe_of(out)
-    check(recipe, host)
-    method = host.build("method", {"use": recipe.method, **recipe.settings}, "settings", recipe=recipe, host=host)
-    if not hasattr(method, "evaluate"):
-        raise RunError(f"method {recipe.method!r} offers no evaluation on other data", where=str(out))
+    method = _method_that(recipe, host, out, "evaluate", "evaluation on other data")
     if not (out / RESULTS).is_file():
         raise RunError("the run is not finished", where=str(out), hint=f"sa3dhp resume {out}")
-    board = SinkBoard(())
-    engine = Engine(recipe.engine, recipe.seed, board)
-    rows = method.evaluate(stage_folders(out), engine, data, protocol)
+    rows = method.evaluate(stage_folders(out), _quiet_engine(recipe), data, protocol)
     records = [Record(seed=recipe.seed, recipe_digest=recipe.digest, **row) for row in rows]
     return as_results(recipe.id, recipe.digest, recipe.seed, records)
+
+
+def trained_latent(out: Path, host: Host) -> TrainedLatent:
+    """The latent space of a run, whose rows need not be finished; asks the run's method, which knows how to load it.
+
+    Raises:
+        RunError: `out` is no run, its method offers no latent space, or a stage of it is not done.
+    """
+    recipe = recipe_of(out)
+    method = _method_that(recipe, host, out, "latent_space", "trained latent space")
+    folders = stage_folders(out) if (out / STAGES).is_file() else {}
+    done = {name: folder for name, folder in folders.items() if (folder / DONE).is_file()}
+    latent: TrainedLatent = method.latent_space(_Finished(done, run=out), _quiet_engine(recipe))
+    return latent
+
+
+class _Finished(dict[str, Path]):
+    """Folders of finished stages; looking up another one says how to finish it."""
+
+    def __init__(self, folders: Mapping[str, Path], run: Path) -> None:
+        super().__init__(folders)
+        self._run = run
+
+    def __missing__(self, stage: str) -> Path:
+        raise RunError(f"stage {stage!r} is not done", where=str(self._run), hint=f"sa3dhp resume {self._run}")
+
+
+def _method_that(recipe: Recipe, host: Host, out: Path, does: str, what: str) -> Any:
+    """The run's method, which must have the optional `does`; raises `RunError` naming `what` it lacks."""
+    check(recipe, host)
+    method = host.build("method", {"use": recipe.method, **recipe.settings}, "settings", recipe=recipe, host=host)
+    if not hasattr(method, does):
+        raise RunError(f"method {recipe.method!r} offers no {what}", where=str(out))
+    return method
+
+
+def _quiet_engine(recipe: Recipe) -> Engine:
+    return Engine(recipe.engine, recipe.seed, SinkBoard(()))
 
 
 def stage_folders(out: Path) -> dict[str, Path]:

@@ -5,6 +5,7 @@ from sa3dhp_core.geometry.cameras import project, rays, root_position, turn_betw
 from sa3dhp_core.geometry.circles import smallest_circle
 from sa3dhp_core.geometry.crops import crop
 from sa3dhp_core.geometry.homographies import act_on_images, act_on_parts, centred_camera
+from sa3dhp_core.geometry.invariants import Ambiguity, ambiguity, commutant, fixed_poses, generators, named_maps
 from sa3dhp_core.geometry.kinematics import (
     bone_directions,
     bone_lengths,
@@ -29,22 +30,28 @@ from sa3dhp_core.geometry.smoothing import average_over_time
 
 __all__ = [
     "act_on_cameras",
+    "Ambiguity",
     "act_on_images",
     "act_on_keypoints",
     "act_on_parts",
     "act_on_poses",
+    "ambiguity",
     "average_over_time",
     "bone_directions",
     "bone_lengths",
     "bone_vectors",
     "centred_camera",
+    "commutant",
     "crop",
     "fit_scale",
+    "fixed_poses",
     "forward_kinematics",
     "from_local_directions",
+    "generators",
     "handedness",
     "local_directions",
     "mirror_matrix",
+    "named_maps",
     "procrustes",
     "project",
     "rays",

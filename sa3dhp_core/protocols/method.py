@@ -63,7 +63,12 @@ class StageContext(Protocol):
 
 
 class Method(Protocol):
-    """A graph of stages; the runner orders, caches and resumes them."""
+    """A graph of stages; the runner orders, caches and resumes them.
+
+    It may also have ``evaluate(folders, engine, data, protocol) -> list[dict]``, for `sa3dhp eval`, and
+    ``latent_space(folders, engine) -> TrainedLatent`` (`sa3dhp_core.protocols.latent`), for what measures a run's
+    latent space. Both read stages by ``folders[name]``; where one is not done, that says how to finish it.
+    """
 
     def stages(self) -> tuple[Stage, ...]:
         """All stages, in any order."""

@@ -25,10 +25,11 @@ from PIL import Image
 from sa3dhp_core.cards import card_ids, skeleton
 from sa3dhp_core.cli import main
 from sa3dhp_core.components import NOUNS
-from sa3dhp_core.errors import RecipeError, Sa3dhpError
+from sa3dhp_core.errors import RecipeError, RunError, Sa3dhpError
 from sa3dhp_core.geometry import procrustes
 from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.alignment import Encoded, LossInput, LossParts
+from sa3dhp_core.protocols.selection import ErrorsMm, RelationFigures, Residuals, Survey
 from sa3dhp_core.recipe import COMPONENT_LISTS, COMPONENTS, KEYS, Recipe, check, data_noun, load_recipe, recipe_from
 from sa3dhp_core.results import Record, write_results
 from sa3dhp_core.types import WHOLE
@@ -303,7 +304,7 @@ def test_the_checks_reject_what_they_should(tmp_path: Path) -> None:
     assert "old" not in DOCS.regenerated(stale) and "checkpoint_every" in DOCS.regenerated(stale)
     assert mentions("see `sa3dhp report runs/a` and ``sa3dhp x``") == [["sa3dhp", "report", "runs/a"]]
     assert mention_problem(["sa3dhp", "run"], tree) is None
-    assert mention_problem(["sa3dhp", "relations", "rank"], tree)
+    assert mention_problem(["sa3dhp", "relations", "rnk"], tree)
     assert mention_problem(["sa3dhp", "run", "--quick"], tree)
     table = "<!-- table:a -->\n1\n<!-- /table -->"
     assert DOCS.filled(table, "table", "a", "2") == table.replace("1", "2")
@@ -487,6 +488,18 @@ def try_relation_score(example: Example) -> None:
         score(anchor, anchor[:3])
 
 
+def try_relation_selection(example: Example) -> None:
+    figures = [
+        RelationFigures(name, "z", None, None, 1.0, 1.0, ErrorsMm(error, 200.0, 5.0), Residuals(0.1, 0.0, 1.0))
+        for name, error in (("far", 30.0), ("near", 10.0), ("middle", 20.0))
+    ]
+    survey = Survey("test", BONES, tuple(figures), Residuals(0.1, 0.0, 1.0), {})
+    assert [choice.name for choice in example.build()(survey, 2)] == ["near", "middle"]
+    untrained = attrs.evolve(survey, relations=(attrs.evolve(figures[0], errors_mm=None),))
+    with pytest.raises(RunError, match="no network"):
+        example.build()(untrained, 1)
+
+
 def try_lifter(example: Example) -> None:
     lifter = example.build(skeleton=BONES)
     lifted = lifter(torch.randn(2, 4, len(BONES), 2))
@@ -620,7 +633,8 @@ rows = [
 def test_the_examples_together_make_a_run(example: Callable[..., Host], tmp_path: Path) -> None:
     from sa3dhp_core.runner import run
 
-    nouns = [noun for noun in NOUNS if noun not in ("image_data", "relation_score", "lifter", "method", "command")]
+    unused = ("image_data", "relation_score", "relation_selection", "lifter", "method", "command")
+    nouns = [noun for noun in NOUNS if noun not in unused]
     host = example(*((ROOT / "docs" / "nouns" / f"{noun}.md").read_text(encoding="utf-8") for noun in nouns))
     own = {offer.component.id for offer in host.components() if offer.distribution.startswith("my-package")}
     assert [id for id in own if f'"{id}"' not in OWN] == []

@@ -85,7 +85,7 @@ def test_a_card_that_does_not_fit_is_refused(folder: SourceFolder, change: dict[
 
 
 def test_cards_of_the_registry_are_found_by_id() -> None:
-    assert load_plugin_card("sa3dhp-relations").nouns[0] == "relation"
+    assert "relation" in load_plugin_card("sa3dhp-relations").nouns
     with pytest.raises(RecipeError, match="did you mean 'sa3dhp-relations'"):
         load_plugin_card("sa3dhp-relation")
     assert card_file(Path("registry"), "toys") == Path("registry/plugins/toys.toml")

@@ -30,6 +30,7 @@ from sa3dhp_core.protocols.method import Method
 from sa3dhp_core.protocols.motion_prior import MotionPrior
 from sa3dhp_core.protocols.pose_prior import PosePrior
 from sa3dhp_core.protocols.relation import Relation, RelationNetwork, RelationScore
+from sa3dhp_core.protocols.selection import RelationSelection
 from sa3dhp_core.protocols.sink import Sink
 from sa3dhp_core.protocols.synthesis import ImageSynthesis
 from sa3dhp_core.protocols.task import Task
@@ -47,6 +48,7 @@ PROMISED: dict[str, type] = {
     "relation_network": RelationNetwork,
     "alignment_loss": AlignmentLoss,
     "relation_score": RelationScore,
+    "relation_selection": RelationSelection,
     "lifter": Lifter,
     "image_synthesis": ImageSynthesis,
     "method": Method,
@@ -153,6 +155,7 @@ PARTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "relation_network": network_parts,
     "alignment_loss": loss_parts,
     "relation_score": lambda _: {},
+    "relation_selection": lambda _: {},
     "image_synthesis": labelled_source,
     "method": lambda _: {"recipe": load_recipe("quickstart"), "host": HOST},
     "sink": lambda folder: {"folder": folder},

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import torch
 
@@ -266,3 +267,49 @@ def test_evaluation_elsewhere_needs_a_method_that_offers_it(ran: list[str], tmp_
     go(tmp_path / "run", recipe())
     with pytest.raises(RunError, match="offers no evaluation"):
         runner.evaluate(tmp_path / "run", Host.load(), "target-test", "mpjpe-root")
+
+
+LATENT = """
+    import counting_plugin
+    from sa3dhp_core.components import Component
+    from sa3dhp_core.hookspecs import hookimpl
+    from sa3dhp_core.protocols.latent import TrainedLatent
+
+    ID = "latent"
+
+    class Method(counting_plugin.Method):
+        def latent_space(self, folders, engine):
+            found = (folders["prior"] / "value").read_text()
+            return TrainedLatent(None, None, 6, {}, {}, None, None, found, engine.device)
+
+    def build(config, *, recipe, host):
+        return Method(config, recipe, host)
+
+    @hookimpl
+    def sa3dhp_methods():
+        return [Component("method", ID, "a method with a space", "counting_plugin:Settings", f"{__name__}:build")]
+"""
+
+
+def test_a_latent_space_is_had_before_the_rows_are_done(
+    ran: list[str], distribute: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    out, lost = tmp_path / "run", tmp_path / "lost"
+    with pytest.raises(RunError, match="not a run directory"):
+        runner.trained_latent(out, Host.load())
+    go(out, recipe())
+    with pytest.raises(RunError, match="offers no trained latent space"):
+        runner.trained_latent(out, Host.load())
+    distribute("latent-plugin", LATENT)  # type: ignore[operator]
+    monkeypatch.setenv("SA3DHP_PLUGINS", "counting-plugin,latent-plugin")
+    given = attrs.evolve(recipe(fail="row"), method="latent", id="latent")
+    with pytest.raises(RuntimeError, match="stopped here"):
+        go(lost, given)
+    latent = runner.trained_latent(lost, Host.load())
+    assert 0 < float(latent.split) < 1 and latent.device.type == "cpu"
+    (runner.stage_folders(lost)["prior"] / runner.DONE).unlink()
+    with pytest.raises(RunError, match=f"stage 'prior' is not done(.|\n)*sa3dhp resume {lost}"):
+        runner.trained_latent(lost, Host.load())
+    (lost / runner.STAGES).unlink()
+    with pytest.raises(RunError, match="stage 'prior' is not done"):
+        runner.trained_latent(lost, Host.load())

@@ -155,3 +155,22 @@ class LatentDistance:
 @attrs.frozen
 class RelativeLatentDistance:
     """The same, divided by the distance of unrelated anchors."""
+
+
+@attrs.frozen
+class SelectByDistance:
+    """The largest latent distances, as in the paper."""
+
+
+@attrs.frozen
+class SelectPinning:
+    """The set that leaves least open."""
+
+    least_distance: float = _key(
+        0.3, "nearer relations come last, in units of the distance of random pairs", validators.ge(0)
+    )
+
+
+@attrs.frozen
+class Commands:
+    """Commands take no keys."""

@@ -84,3 +84,35 @@ def sa3dhp_relation_scores() -> tuple[Component, ...]:
         Component("relation_score", i, s, f"sa3dhp_relations.config:{c}", f"sa3dhp_relations.scores:{t}")
         for i, s, c, t in offers
     )
+
+
+@hookimpl
+def sa3dhp_relation_selections() -> tuple[Component, ...]:
+    """Criteria that choose a set."""
+    offers = (
+        ("latent-distance", "the largest latent distances, as in the paper", "SelectByDistance", "latent_distance"),
+        (
+            "pins-down",
+            "fewest fixed poses and invisible maps, then least redundancy, then distance",
+            "SelectPinning",
+            "pins_down",
+        ),
+    )
+    return tuple(
+        Component("relation_selection", i, s, f"sa3dhp_relations.config:{c}", f"sa3dhp_relations.selection:{t}")
+        for i, s, c, t in offers
+    )
+
+
+@hookimpl
+def sa3dhp_commands() -> tuple[Component, ...]:
+    """`sa3dhp relations rank` and `sa3dhp relations select`."""
+    return (
+        Component(
+            "command",
+            "relations",
+            "Rank a run's relations by what they pin down, and choose a set of them.",
+            "sa3dhp_relations.config:Commands",
+            "sa3dhp_relations.commands:app",
+        ),
+    )

@@ -35,6 +35,9 @@ class OrthogonalPrior(nn.Module):
         poses[..., self.moved, :] = (raw @ self.basis.to(z).T).unflatten(-1, (-1, 3))
         return poses
 
+    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+        return self.encode(single(count, generator))
+
     def bound(self, raw: Tensor) -> Tensor:
         return 2 * torch.tanh(raw / 2)
 
@@ -79,21 +82,21 @@ def single(count: int, generator: torch.Generator, shard: Shard = WHOLE) -> Tens
     return motion(count, 1, generator, shard)[:, 0]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def pose_prior() -> OrthogonalPrior:
     return OrthogonalPrior(skeleton())
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def motion_prior(pose_prior: OrthogonalPrior) -> CosinePrior:
     return CosinePrior(pose_prior.latent, 6)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def draw_poses():
     return single
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def draw_motion():
     return motion

@@ -196,7 +196,7 @@ def test_scores() -> None:
 def test_every_offer_loads_under_its_hook() -> None:
     hooks = {noun: getattr(plugin, hook, None) for noun, hook in HOOKS.items()}
     offers = [c for hook in hooks.values() if hook for c in hook()]
-    assert len({(c.noun, c.id) for c in offers}) == len(offers) == 14
+    assert len({(c.noun, c.id) for c in offers}) == len(offers) == 17
     for component in offers:
         assert component in hooks[component.noun]()
         assert component.load_config()() is not None

@@ -204,6 +204,11 @@ class Settings:
     synthesis: Synthesis | None = attrs.field(
         default=None, metadata=_help("labelled images of unpaired poses, for rows that are told `synthesised`")
     )
+    networks: Literal["used", "all"] = attrs.field(
+        default="used",
+        validator=in_(("used", "all")),
+        metadata=_help("relation networks to train: those that some row's loss asks for, or of every relation"),
+    )
     least_distance: float = attrs.field(
         default=0.0,
         validator=ge(0.0),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from sa3dhp_core.atomic import generator_for, write_json, write_tensors
+from sa3dhp_core.protocols.latent import TrainedLatent
 from sa3dhp_core.protocols.method import StageContext
 from sa3dhp_core.runner import write_records
 from sa3dhp_core.types import WHOLE, Spatial
@@ -17,15 +20,18 @@ from sa3dhp_self_adaptation.views import PoseViews
 if TYPE_CHECKING:
     from sa3dhp_self_adaptation.method import SelfAdaptation
 
+FolderOf = Callable[[str], Path]
+"""A finished stage's name to its folder."""
+
 HELD_OUT = 2048
 SEQUENCES = 256
 SCALES = "scales.safetensors"
 DISTANCES = "latent_distance.json"
 
 
-def pose_views(method: SelfAdaptation, context: StageContext, split: str, rolled: bool) -> PoseViews:
+def pose_views(method: SelfAdaptation, of: FolderOf, split: str, rolled: bool) -> PoseViews:
     """Draws of unpaired poses of one split."""
-    data = method.data["poses"].sequences(context.of("data-poses"), split)
+    data = method.data["poses"].sequences(of("data-poses"), split)
     return PoseViews(data, method.config.viewpoints, rolled)
 
 
@@ -38,14 +44,14 @@ def held_out_split(method: SelfAdaptation) -> str:
 def train_pose_prior(method: SelfAdaptation, context: StageContext) -> None:
     """METHOD 1.1.1."""
     prior = method.space.pose_prior
-    context.engine.train(prior.task(pose_views(method, context, "train", True).poses), context.name, context.folder)
+    context.engine.train(prior.task(pose_views(method, context.of, "train", True).poses), context.name, context.folder)
 
 
 def train_motion_prior(method: SelfAdaptation, context: StageContext) -> None:
     """METHOD 1.1.2; the pose prior is frozen."""
     method.space.load_pose_prior(context.of("pose_prior"), context.engine.device)
-    prior = method.space.motion_prior
-    context.engine.train(prior.task(pose_views(method, context, "train", True).sequences), context.name, context.folder)
+    views = pose_views(method, context.of, "train", True)
+    context.engine.train(method.space.motion_prior.task(views.sequences), context.name, context.folder)
 
 
 def train_network(method: SelfAdaptation, name: str, context: StageContext) -> None:
@@ -53,7 +59,7 @@ def train_network(method: SelfAdaptation, name: str, context: StageContext) -> N
     space, device = method.space, context.engine.device
     space.load_pose_prior(context.of("pose_prior"), device)
     relation = space.relations[name]
-    views = pose_views(method, context, "train", False)
+    views = pose_views(method, context.of, "train", False)
     if relation.acts_on_time:
         space.load_motion_prior(context.of("motion_prior"), device)
         task = space.network(relation).task(
@@ -64,19 +70,34 @@ def train_network(method: SelfAdaptation, name: str, context: StageContext) -> N
     context.engine.train(task, context.name, context.folder)
 
 
-def load_networks(method: SelfAdaptation, context: StageContext) -> dict[str, Any]:
+def load_networks(method: SelfAdaptation, of: FolderOf, device: torch.device) -> dict[str, Any]:
     """Trained networks by relation name, frozen."""
     from sa3dhp_self_adaptation.method import network_stage
 
+    relations = method.space.relations
     return {
-        name: frozen(
-            method.space.network(method.space.relations[name]),
-            context.of(network_stage(name)),
-            "network",
-            context.engine.device,
-        )
+        name: frozen(method.space.network(relations[name]), of(network_stage(name)), "network", device)
         for name in method.trained_networks()
     }
+
+
+def load_latent(method: SelfAdaptation, of: FolderOf, device: torch.device) -> TrainedLatent:
+    """Everything that the latent stages left, with draws of held-out poses as upright cameras see them."""
+    space, split = method.space, held_out_split(method)
+    pose_prior = space.load_pose_prior(of("pose_prior"), device)
+    motion_prior = None if space.motion_prior is None else space.load_motion_prior(of("motion_prior"), device)
+    views = pose_views(method, of, split, False)
+    return TrainedLatent(
+        pose_prior=pose_prior,
+        motion_prior=motion_prior,
+        frames=space.frames,
+        relations=space.relations,
+        networks=load_networks(method, of, device),
+        poses=views.poses,
+        sequences=views.sequences,
+        split=split,
+        device=device,
+    )
 
 
 @torch.no_grad()
@@ -87,11 +108,11 @@ def measure_latent(method: SelfAdaptation, context: StageContext) -> None:
     motion = None
     if space.motion_prior is not None:
         motion = space.load_motion_prior(context.of("motion_prior"), device)
-    networks = load_networks(method, context)
+    networks = load_networks(method, context.of, device)
     split = held_out_split(method)
     generator = generator_for(context.seed, context.name)
-    rolled = pose_views(method, context, split, True).poses(HELD_OUT, generator, WHOLE).to(device)
-    upright = pose_views(method, context, split, False)
+    rolled = pose_views(method, context.of, split, True).poses(HELD_OUT, generator, WHOLE).to(device)
+    upright = pose_views(method, context.of, split, False)
     poses = upright.poses(HELD_OUT, generator, WHOLE).to(device)
     z = prior.encode(poses)
     records = [_record("pose prior", _error_mm(prior.decode(prior.encode(rolled)), rolled), split)]

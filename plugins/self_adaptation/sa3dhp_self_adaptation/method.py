@@ -14,6 +14,7 @@ import torch
 from sa3dhp_core.cards import skeleton as skeleton_card
 from sa3dhp_core.errors import RecipeError, nearest
 from sa3dhp_core.host import Host
+from sa3dhp_core.protocols.latent import TrainedLatent
 from sa3dhp_core.protocols.method import Stage, StageContext
 from sa3dhp_core.recipe import Recipe
 from sa3dhp_core.structuring import structure
@@ -122,8 +123,15 @@ class SelfAdaptation:
         """Score every row's encoder on another data set: a role of the recipe with a split, or a folder of footage."""
         return row_stages.evaluate_elsewhere(self, folders, engine, data, protocol)
 
+    def latent_space(self, folders: Mapping[str, Path], engine: Any) -> TrainedLatent:
+        """The trained priors, relations and networks; the rows need not be finished."""
+        return latent_stages.load_latent(self, folders.__getitem__, engine.device)
+
     def trained_networks(self) -> tuple[str, ...]:
-        """Names of relations whose learned network some row's loss uses."""
+        """Names of relations whose network is learned: all that the priors allow, or those that some loss uses."""
+        if self.config.networks == "all":
+            still = not self.recipe.motion_prior
+            return tuple(name for name, one in self.space.relations.items() if not (one.acts_on_time and still))
         wanted: list[str] = []
         for row in self.rows:
             for name in row.losses:

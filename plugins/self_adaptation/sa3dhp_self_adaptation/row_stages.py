@@ -196,7 +196,7 @@ def adaptation_task(method: SelfAdaptation, row: Row, encoder: nn.Module, contex
         _restandardise(method, encoder.to(device), context)
     scales = {k: v.to(device) for k, v in read_tensors(context.of("latent") / SCALES).items()}
     feature: int = encoder.feature  # type: ignore[assignment]
-    parts = space.parts(load_networks(method, context), scales["scale"], scales["motion_scale"], feature)
+    parts = space.parts(load_networks(method, context.of, device), scales["scale"], scales["motion_scale"], feature)
     losses = []
     for number, name in enumerate(selected(method, row, read_json(context.of("latent") / DISTANCES))):
         table = {**method.loss_table(name)}
@@ -212,7 +212,7 @@ def adaptation_task(method: SelfAdaptation, row: Row, encoder: nn.Module, contex
 
         seen = clips.tracked(read_tensors(context.of(tracks_stage(row.start)) / TRACKS)["poses"])
         labelled["tracks"] = (partial(labelled_draw, seen, method.config.tracks), method.config.tracks.images)
-    upright = pose_views(method, context, "train", False)
+    upright = pose_views(method, context.of, "train", False)
     gather = context.engine.gather
     return AdaptationTask(encoder, losses, space.relations, clips, upright.poses, labelled, config, gather)
 

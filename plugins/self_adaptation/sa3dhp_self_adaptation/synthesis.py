@@ -32,7 +32,7 @@ def synthesise(method: SelfAdaptation, config: Synthesis, context: StageContext)
     source = method.data["source"].labelled(context.of("data-source"), "train")
     pool = generator_for(context.seed, "pool")
     make = method.host.build("image_synthesis", config.by, "settings.synthesis.by", source=source, generator=pool)
-    views = pose_views(method, context, "train", False)
+    views = pose_views(method, context.of, "train", False)
     kept: dict[str, list[Any]] = {name: [] for name in ("images", "poses", "intrinsics", "parts", "keypoints")}
     for first in range(0, config.images, PIECE):
         draws = generator_for(context.seed, "piece", first)

@@ -282,3 +282,17 @@ def test_one_key_of_the_strong_control_leaves_the_others_strong() -> None:
     settings = method(SOURCE, settings={"strong": {"rotation": 45.0}, "rehearsal": {"photometric": "strong"}}).config
     assert (settings.strong.photometric, settings.strong.rotation, settings.strong.mirror) == ("strong", 45.0, True)
     assert (settings.rehearsal.photometric, settings.rehearsal.rotation) == ("strong", 63.0)
+
+
+def test_networks_of_unused_relations_are_learned_on_demand() -> None:
+    def networks(**more: Any) -> list[str]:
+        stages = (stage.name for stage in method(SOURCE, ADAPT, **more).stages())
+        return [name for name in stages if name.startswith("relation-")]
+
+    every, timed = {"networks": "all"}, {"relations": [*content()["relations"], {"use": "backward", "name": "back"}]}
+    assert networks(settings=every) == [network_stage("turn"), network_stage("unused")]
+    assert networks(settings=every, **timed) == networks(settings=every), "time needs a motion prior"
+    assert networks(settings=every, motion_prior={"use": "motion-dct"}, **timed)[-1] == network_stage("back")
+    assert keys(SOURCE, ADAPT, settings={"networks": "used"}) == keys(SOURCE, ADAPT)
+    with pytest.raises(RecipeError, match="settings.networks"):
+        networks(settings={"networks": "every"})
