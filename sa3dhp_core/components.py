@@ -37,7 +37,13 @@ CAPABILITIES: dict[str, dict[str, str]] = {
         "invertible": "offers `inverse()`, which undoes it",
         "composes": "offers `@`, the right factor acting first",
     },
-    "alignment_loss": {"tracks": "learns from what an earlier encoder saw in the target's clips"},
+    "alignment_loss": {
+        "tracks": "learns from what an earlier encoder saw in the target's clips",
+        "non-negative": "is never below zero",
+        "zero-when-consistent": "is zero where all that it is handed is encoded rightly, and above zero elsewhere",
+        "permutation-invariant": "the order of clips and of labelled images in a step does not matter",
+    },
+    "relation_score": {"symmetric": "exchanging anchors and partners does not matter"},
     "pose_prior": {"constant-bone-lengths": "every decoded pose has the bone lengths of its skeleton's card"},
     "image_data": {
         "labels": "every split has poses",
@@ -49,7 +55,12 @@ CAPABILITIES: dict[str, dict[str, str]] = {
 }
 """What a component of a noun may claim by name; the conformance kit holds it to every claim."""
 
-FIGURES: dict[str, dict[str, str]] = {}
+FIGURES: dict[str, dict[str, str]] = {
+    "lifter": {
+        "rotation-equivariant-mm": "poses turn with keypoints about the optical axis: largest error of a joint",
+        "scale-invariant-mm": "poses stay where keypoints grow around the optical axis: largest change of a joint",
+    },
+}
 """What a component of a noun may claim as a number; the conformance kit measures it."""
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 import torch
@@ -18,6 +18,8 @@ from sa3dhp_core.conformance.strategies import random_poses
 from sa3dhp_core.errors import PluginError, nearest
 from sa3dhp_core.host import Host
 from sa3dhp_core.types import Skeleton
+
+Made = TypeVar("Made")
 
 
 @attrs.frozen
@@ -93,6 +95,20 @@ class Bench:
     def _room(self) -> tempfile.TemporaryDirectory[str]:
         return tempfile.TemporaryDirectory(prefix="sa3dhp-conformance-")
 
+    def once(self, make: Callable[[], Made], *key: Hashable) -> Made:
+        """What `make` makes, the first time for this key and the same afterwards.
+
+        For slow things, such as a prepared data set, that several checks look at and none changes.
+        """
+        if key not in self._made:
+            self._made[key] = make()
+        found: Made = self._made[key]
+        return found
+
+    @cached_property
+    def _made(self) -> dict[tuple[Hashable, ...], Any]:
+        return {}
+
     def for_all(self, **strategies: Any) -> Callable[[Callable[..., None]], None]:
         """Decorate a property: it is tried at once on values drawn from the strategies, the same ones every time.
 
@@ -105,6 +121,7 @@ class Bench:
             deadline=None,
             derandomize=True,
             database=None,
+            report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
         )
 

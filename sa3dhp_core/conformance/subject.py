@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -13,10 +14,14 @@ from sa3dhp_core.conformance.bench import Bench
 from sa3dhp_core.conformance.promises import room
 from sa3dhp_core.errors import PluginError, nearest
 from sa3dhp_core.host import Host
+from sa3dhp_core.protocols.alignment import AlignmentLoss
+from sa3dhp_core.protocols.data import ImageData, PoseData
 from sa3dhp_core.protocols.encoder import Backbone, ImageEncoder
+from sa3dhp_core.protocols.method import Method
 from sa3dhp_core.protocols.motion_prior import MotionPrior
 from sa3dhp_core.protocols.pose_prior import PosePrior
 from sa3dhp_core.protocols.relation import Relation
+from sa3dhp_core.protocols.sink import Sink
 
 _RECOGNISED: tuple[tuple[str, type[Any]], ...] = (
     ("relation", Relation),
@@ -24,6 +29,11 @@ _RECOGNISED: tuple[tuple[str, type[Any]], ...] = (
     ("motion_prior", MotionPrior),
     ("backbone", Backbone),
     ("image_encoder", ImageEncoder),
+    ("alignment_loss", AlignmentLoss),
+    ("image_data", ImageData),
+    ("pose_data", PoseData),
+    ("method", Method),
+    ("sink", Sink),
 )
 """Protocols that tell a noun by the attributes of an object; the first that fits counts."""
 
@@ -110,11 +120,38 @@ class Subject:
 
 def built(component: Component, bench: Bench, target: Callable[..., Any]) -> Any:
     """What `target` makes of the component's example table and the bench's parts for its noun."""
+    return built_from(component, bench, target, example_table(component, bench.folder()))
+
+
+def example_table(component: Component, folder: Path) -> dict[str, Any]:
+    """The table that the component's example makes, with what it writes in `folder`; ``use`` alone without one."""
     example = component.load_example()
-    table = {"use": component.id, **(example(bench.folder()) if example is not None else {})}
+    return {"use": component.id, **(example(folder) if example is not None else {})}
+
+
+def built_from(component: Component, bench: Bench, target: Callable[..., Any], table: Mapping[str, Any]) -> Any:
+    """What `target` makes of a table and the bench's parts for the component's noun.
+
+    A noun's room may have ``keys(table)``, the component's own part of what an example returns, where that is more.
+    """
     host = Host.of([component]) if not _offers(bench.host, component) else bench.host
-    config = host.config(component.noun, table, component.id, "the component's example" if example else "its defaults")
-    return target(config, **room(component.noun).parts(bench, table))
+    place, own = room(component.noun), getattr(room(component.noun), "keys", dict)(table)
+    source = "the component's example" if component.example else "its defaults"
+    return target(host.config(component.noun, own, component.id, source), **place.parts(bench, table))
+
+
+def built_with(subject: Subject, bench: Bench) -> tuple[Any, dict[str, Any]]:
+    """The thing, built anew, and the parts that its target was called with; none of an object that was given built."""
+    component = subject.component
+    if component is None:
+        return subject.make(bench), {}
+    handed: dict[str, Any] = {}
+
+    def target(config: Any, **parts: Any) -> Any:
+        handed.update(parts)
+        return component.load_target()(config, **parts)
+
+    return built(component, bench, target), handed
 
 
 def _offers(host: Host, component: Component) -> bool:
@@ -134,5 +171,5 @@ def recognised(thing: Any) -> str:
         f"the noun of {type(thing).__name__} cannot be told from its attributes",
         where=repr(thing),
         expected="an object with all attributes of its protocol",
-        hint="name it: Subject.given(thing, noun='alignment_loss')",
+        hint="name it: Subject.given(thing, noun='lifter')",
     )

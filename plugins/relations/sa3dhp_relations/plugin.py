@@ -72,15 +72,16 @@ def sa3dhp_relation_networks() -> tuple[Component, ...]:
 def sa3dhp_relation_scores() -> tuple[Component, ...]:
     """Latent distances."""
     offers = (
-        ("latent-distance", "mean distance of anchor and partner", "LatentDistance", "latent_distance"),
+        ("latent-distance", "mean distance of anchor and partner", "LatentDistance", "latent_distance", ("symmetric",)),
         (
             "relative-latent-distance",
             "the same, relative to random pairs",
             "RelativeLatentDistance",
             "relative_latent_distance",
+            (),
         ),
     )
     return tuple(
-        Component("relation_score", i, s, f"sa3dhp_relations.config:{c}", f"sa3dhp_relations.scores:{t}")
-        for i, s, c, t in offers
+        Component("relation_score", i, s, f"sa3dhp_relations.config:{c}", f"sa3dhp_relations.scores:{t}", claims)
+        for i, s, c, t, claims in offers
     )

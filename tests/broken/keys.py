@@ -1,0 +1,10 @@
+"""Config classes of the components of these tests. Imports no torch, as no config may."""
+
+from __future__ import annotations
+
+import attrs
+
+
+@attrs.frozen
+class Keys:
+    """No keys."""
