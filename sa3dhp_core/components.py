@@ -56,6 +56,7 @@ CAPABILITIES: dict[str, dict[str, str]] = {
 """What a component of a noun may claim by name; the conformance kit holds it to every claim."""
 
 FIGURES: dict[str, dict[str, str]] = {
+    "image_data": {"projection-px": "largest distance of a keypoint from where its pose's joint projects, pixels"},
     "lifter": {
         "rotation-equivariant-mm": "poses turn with keypoints about the optical axis: largest error of a joint",
         "scale-invariant-mm": "poses stay where keypoints grow around the optical axis: largest change of a joint",

@@ -8,3 +8,10 @@ import attrs
 @attrs.frozen
 class Keys:
     """No keys."""
+
+
+@attrs.frozen
+class PathKeys:
+    """One key."""
+
+    path: str = attrs.field(default="", metadata={"help": "folder of the input"})

@@ -17,6 +17,8 @@ def sa3dhp_image_data() -> list[Component]:
             config="sa3dhp_world.config:WorldConfig",
             target="sa3dhp_world.data:WorldImages",
             capabilities=frozenset(("labels", "clips", "parts", "families")),
+            figures={"projection-px": 0.01},  # type: ignore[arg-type]
+            example="sa3dhp_world.example:images",
         )
     ]
 
@@ -32,6 +34,7 @@ def sa3dhp_pose_data() -> list[Component]:
             config="sa3dhp_world.config:WorldMotionConfig",
             target="sa3dhp_world.data:WorldMotion",
             capabilities=frozenset(("families",)),
+            example="sa3dhp_world.example:motion",
         )
     ]
 
