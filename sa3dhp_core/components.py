@@ -28,6 +28,9 @@ NOUNS: dict[str, str] = {
     "command": "sub-commands for the `sa3dhp` command line",
 }
 
+BUILT_IN = ("recipes", "run", "resume", "eval", "report", "plugins", "data", "doctor")
+"""Commands of the core, whose names no plugin's command can take."""
+
 CAPABILITIES: dict[str, dict[str, str]] = {
     "relation": {
         "geometric": "acts on poses as its drawn matrix does, left and right exchanged where it mirrors",
@@ -52,6 +55,8 @@ CAPABILITIES: dict[str, dict[str, str]] = {
         "families": "clips are told apart by motion family",
     },
     "pose_data": {"families": "sequences are told apart by motion family"},
+    "sink": {"keeps-results": "once closed, a file in the run directory holds every result with its row's name"},
+    "command": {"helps-quickly": "its help texts wait for no torch and no other heavy library"},
 }
 """What a component of a noun may claim by name; the conformance kit holds it to every claim."""
 

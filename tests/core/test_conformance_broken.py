@@ -19,7 +19,18 @@ def examples(noun: str) -> ModuleType:
     return importlib.import_module(f"tests.broken.{noun}")
 
 
-ROOMS = [ANY, "relation", "alignment_loss", "relation_score", "lifter", "image_data", "pose_data"]
+ROOMS = [
+    ANY,
+    "relation",
+    "alignment_loss",
+    "relation_score",
+    "lifter",
+    "image_data",
+    "pose_data",
+    "image_synthesis",
+    "sink",
+    "command",
+]
 OWN = {noun: [check for check in checks_of(noun) if check.noun == noun] for noun in ROOMS}
 CASES = [(check, examples(noun).BROKEN[check.name]) for noun in ROOMS for check in OWN[noun]]
 GOOD = [subject for noun in ROOMS for subject in examples(noun).GOOD]

@@ -17,7 +17,7 @@ def sa3dhp_image_data() -> list[Component]:
             config="sa3dhp_world.config:WorldConfig",
             target="sa3dhp_world.data:WorldImages",
             capabilities=frozenset(("labels", "clips", "parts", "families")),
-            figures={"projection-px": 0.01},  # type: ignore[arg-type]
+            figures={"projection-px": 0.01},
             example="sa3dhp_world.example:images",
         )
     ]
@@ -49,5 +49,6 @@ def sa3dhp_commands() -> list[Component]:
             summary="Render videos with boxes and ground truth, and contact sheets, from the embedded world.",
             config="sa3dhp_world.config:CommandConfig",
             target="sa3dhp_world.commands:app",
+            capabilities=frozenset(("helps-quickly",)),
         )
     ]
