@@ -15,3 +15,10 @@ class PathKeys:
     """One key."""
 
     path: str = attrs.field(default="", metadata={"help": "folder of the input"})
+
+
+@attrs.frozen
+class FrameKeys:
+    """One number."""
+
+    frames: int = attrs.field(default=5, metadata={"help": "frames of a sequence"})

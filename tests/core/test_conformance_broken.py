@@ -10,13 +10,17 @@ import pytest
 from sa3dhp_core.components import NOUNS
 from sa3dhp_core.conformance import Bench, Subject, checks_for, checks_of, run_checks
 from sa3dhp_core.conformance.promises import ANY, Check
-
-BENCH = Bench()
+from sa3dhp_core.host import Host
 
 
 def examples(noun: str) -> ModuleType:
     """The good and the broken components of a noun."""
     return importlib.import_module(f"tests.broken.{noun}")
+
+
+def bench(noun: str) -> Bench:
+    """One for the components of a noun, with the host that they need."""
+    return Bench(host=getattr(examples(noun), "HOST", Host(())))
 
 
 ROOMS = [
@@ -30,6 +34,7 @@ ROOMS = [
     "image_synthesis",
     "sink",
     "command",
+    "method",
 ]
 OWN = {noun: [check for check in checks_of(noun) if check.noun == noun] for noun in ROOMS}
 CASES = [(check, examples(noun).BROKEN[check.name]) for noun in ROOMS for check in OWN[noun]]
@@ -45,13 +50,13 @@ def test_every_check_has_a_broken_component_and_no_other_has(noun: str) -> None:
 def test_a_check_rejects_the_component_made_to_break_it(check: Check, subject: Subject) -> None:
     assert check in checks_for(subject), "the component does not claim what the check is about"
     with pytest.raises(Exception) as caught:  # a promise broken, or whatever the component raises
-        check.run(subject, BENCH)
+        check.run(subject, bench(check.noun))
     assert str(caught.value)
 
 
 @pytest.mark.parametrize("subject", GOOD, ids=[subject.name for subject in GOOD])
 def test_good_components_pass_every_check(subject: Subject) -> None:
-    assert [(o.check, o.reason) for o in run_checks([subject], BENCH) if o.status != "kept"] == []
+    assert [(o.check, o.reason) for o in run_checks([subject], bench(subject.noun)) if o.status != "kept"] == []
 
 
 @pytest.mark.parametrize("noun", ROOMS)
