@@ -1,6 +1,7 @@
 """Stateless mathematics of poses and cameras: batched, differentiable, on any device. Holds no state, draws nothing."""
 
 from sa3dhp_core.geometry.alignment import fit_scale, procrustes
+from sa3dhp_core.geometry.bends import bends_deg, within_limits
 from sa3dhp_core.geometry.cameras import project, rays, root_position, turn_between, viewpoint, virtual_camera
 from sa3dhp_core.geometry.circles import smallest_circle
 from sa3dhp_core.geometry.crops import crop
@@ -32,6 +33,7 @@ __all__ = [
     "act_on_keypoints",
     "act_on_poses",
     "average_over_time",
+    "bends_deg",
     "bone_directions",
     "bone_lengths",
     "bone_vectors",
@@ -56,4 +58,5 @@ __all__ = [
     "turn_between",
     "viewpoint",
     "virtual_camera",
+    "within_limits",
 ]
