@@ -35,7 +35,8 @@ class Subject:
     Attributes:
         noun: what it is to be.
         id: what it is called in reports.
-        make: builds it on a bench, anew at every call.
+        make: builds it on a bench, anew at every call; further arguments go in the place of the noun's parts.
+        rebuilds: whether other parts make it another one; a built object stays what it is.
         capabilities: what it claims by name.
         figures: what it claims in numbers.
         expected_failures: checks that it is known to fail, with the reason.
@@ -44,11 +45,12 @@ class Subject:
 
     noun: str
     id: str
-    make: Callable[[Bench], Any]
+    make: Callable[..., Any]
     capabilities: frozenset[str] = frozenset()
     figures: Mapping[str, float] = attrs.field(factory=dict)
     expected_failures: Mapping[str, str] = attrs.field(factory=dict)
     component: Component | None = None
+    rebuilds: bool = True
 
     @property
     def claims(self) -> frozenset[str]:
@@ -66,7 +68,7 @@ class Subject:
         return cls(
             component.noun,
             component.id,
-            lambda bench: built(component, bench, component.load_target()),
+            lambda bench, **parts: built(component, bench, component.load_target(), parts),
             component.capabilities,
             dict(component.figures),
             dict(component.expected_failures),
@@ -104,17 +106,17 @@ class Subject:
                 hint = nearest(name, known.get(noun, {})) or "it can claim none"
                 raise PluginError(f"a {noun} cannot claim {name!r}", where=repr(thing), hint=hint)
         id = id or str(getattr(thing, "name", "") or type(thing).__name__)
-        make = lambda bench: copy.deepcopy(thing)  # noqa: E731
-        return cls(noun, id, make, claimed, dict(figures or {}), dict(expected_failures or {}))
+        make = lambda bench, **parts: copy.deepcopy(thing)  # noqa: E731
+        return cls(noun, id, make, claimed, dict(figures or {}), dict(expected_failures or {}), rebuilds=False)
 
 
-def built(component: Component, bench: Bench, target: Callable[..., Any]) -> Any:
-    """What `target` makes of the component's example table and the bench's parts for its noun."""
+def built(component: Component, bench: Bench, target: Callable[..., Any], parts: Mapping[str, Any]) -> Any:
+    """What `target` makes of the component's example table and the bench's parts for its noun, but for those given."""
     example = component.load_example()
     table = {"use": component.id, **(example(bench.folder()) if example is not None else {})}
     host = Host.of([component]) if not _offers(bench.host, component) else bench.host
     config = host.config(component.noun, table, component.id, "the component's example" if example else "its defaults")
-    return target(config, **room(component.noun).parts(bench, table))
+    return target(config, **{**room(component.noun).parts(bench, table), **parts})
 
 
 def _offers(host: Host, component: Component) -> bool:

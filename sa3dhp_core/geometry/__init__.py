@@ -12,6 +12,7 @@ from sa3dhp_core.geometry.kinematics import (
     forward_kinematics,
     from_local_directions,
     local_directions,
+    rest_directions,
     root_rotation,
     standard_lengths,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "procrustes",
     "project",
     "rays",
+    "rest_directions",
     "root_position",
     "root_rotation",
     "rotation_x",
