@@ -38,7 +38,11 @@ CAPABILITIES: dict[str, dict[str, str]] = {
         "composes": "offers `@`, the right factor acting first",
     },
     "alignment_loss": {"tracks": "learns from what an earlier encoder saw in the target's clips"},
-    "pose_prior": {"constant-bone-lengths": "every decoded pose has the bone lengths of its skeleton's card"},
+    "pose_prior": {"constant-bone-lengths": "all decoded poses have the same bone lengths, left and right alike"},
+    "relation_network": {
+        "conditioned": "answers differently for different elements of a family",
+        "motions": "relates motion embeddings too",
+    },
     "image_data": {
         "labels": "every split has poses",
         "clips": "every split has clips of consecutive frames",
@@ -49,7 +53,15 @@ CAPABILITIES: dict[str, dict[str, str]] = {
 }
 """What a component of a noun may claim by name; the conformance kit holds it to every claim."""
 
-FIGURES: dict[str, dict[str, str]] = {}
+FIGURES: dict[str, dict[str, str]] = {
+    "pose_prior": {
+        "round-trip-mm": "largest mean joint error of held-out poses, encoded and decoded, millimetres",
+        "anatomical-rate": "least share of decoded samples that bend no joint beyond the skeleton card's limits",
+    },
+    "motion_prior": {
+        "round-trip-mm": "largest mean joint error of held-out motion, encoded and decoded, millimetres",
+    },
+}
 """What a component of a noun may claim as a number; the conformance kit measures it."""
 
 

@@ -41,7 +41,13 @@ def stir(module: nn.Module, bench: Bench, *words: object) -> None:
 def need_same(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str) -> None:
     """Raise `BrokenPromise` unless the answers are equal bit for bit."""
     for name, value in expected.items():
-        must(torch.equal(found[name], value), what, f"another {name}", "the same, bit for bit")
+        must(_same(found[name], value), what, f"another {name}", "the same, bit for bit")
+
+
+def _same(found: Tensor, expected: Tensor) -> bool:
+    """Equal, nan to nan."""
+    gaps = expected.isnan()
+    return torch.equal(found.isnan(), gaps) and torch.equal(found.masked_fill(gaps, 0), expected.masked_fill(gaps, 0))
 
 
 def need_close(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str, factor: float = 1.0) -> None:
@@ -88,3 +94,17 @@ def need_no_draws(ask: Callable[[], Mapping[str, Tensor]], what: str) -> None:
     first = ask()
     must(torch.equal(before, torch.get_rng_state()), f"{what} draws from the global generator")
     need_same(ask(), first, f"{what} answers the same question differently")
+
+
+def need_clean_map(name: str, function: Callable[[Tensor], Tensor], given: Tensor, bench: Bench) -> None:
+    """Raise `BrokenPromise` unless a map has a gradient in what it is given, draws nothing, and changes nothing."""
+    kept = given.detach().clone()
+    result = function(given)
+    weights = torch.randn(result.shape, generator=bench.generator("weights of a sum"))
+    must(result.requires_grad, f"{name} has no gradient")
+    (gradient,) = torch.autograd.grad((result * weights).sum(), given, allow_unused=True)
+    must(gradient is not None, f"{name} passes no gradient to what it is given")
+    need_finite({"the gradient": gradient}, name)
+    must(gradient.abs().max() > 0, f"the gradient of {name} is zero")
+    need_no_draws(lambda: {"result": function(given.detach())}, name)
+    must(torch.equal(given.detach(), kept), f"{name} changes what it is given")

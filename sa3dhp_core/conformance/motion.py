@@ -31,7 +31,7 @@ VARIABLE = "SA3DHP_MOTION"
 """Environment variable ``COMPONENT:PATH``: a `pose_data` component with a key `path`, and what to give it."""
 
 FPS = 30.0
-SWING = 0.35
+SWING = 0.2
 """How far bones of the made motion leave their rest, as a share of their length."""
 
 WorldDraw = Callable[[int, int, torch.Generator], Tensor]
@@ -134,7 +134,7 @@ class Swinging:
     def __call__(self, count: int, frames: int, generator: torch.Generator) -> Tensor:
         """``(count, frames, J, 3)`` float, metres, root-relative, z up."""
         joints = len(self.skeleton)
-        lean = torch.randn(count, 1, joints, 3, generator=generator)
+        lean = 2 * torch.rand(count, 1, joints, 3, generator=generator) - 1
         phase, speed = torch.rand(2, count, 1, joints, 3, generator=generator)
         time = torch.arange(frames)[:, None, None] / FPS
         swing = 0.5 * lean + torch.sin(2 * math.pi * (phase + (0.2 + 0.8 * speed) * time))

@@ -19,9 +19,16 @@ def examples(noun: str) -> ModuleType:
     return importlib.import_module(f"tests.broken.{noun}")
 
 
-ROOMS = [ANY, "relation", "backbone", "image_encoder"]
+ROOMS = [ANY, "relation", "backbone", "image_encoder", "pose_prior", "motion_prior", "relation_network"]
 OWN = {noun: [check for check in checks_of(noun) if check.noun == noun] for noun in ROOMS}
 CASES = [(check, examples(noun).BROKEN[check.name]) for noun in ROOMS for check in OWN[noun]]
+CASES += [
+    (check, subject)
+    for noun in ROOMS
+    for name, subject in getattr(examples(noun), "MORE", [])
+    for check in OWN[noun]
+    if check.name == name
+]
 GOOD = [subject for noun in ROOMS for subject in examples(noun).GOOD]
 
 
@@ -30,7 +37,7 @@ def test_every_check_has_a_broken_component_and_no_other_has(noun: str) -> None:
     assert OWN[noun] and sorted(examples(noun).BROKEN) == sorted(check.name for check in OWN[noun])
 
 
-@pytest.mark.parametrize(("check", "subject"), CASES, ids=[f"{check.noun}:{check.name}" for check, _ in CASES])
+@pytest.mark.parametrize(("check", "subject"), CASES, ids=[f"{check.noun}:{check.name}:{s.id}" for check, s in CASES])
 def test_a_check_rejects_the_component_made_to_break_it(check: Check, subject: Subject) -> None:
     assert check in checks_for(subject), "the component does not claim what the check is about"
     with pytest.raises(Exception) as caught:  # a promise broken, or whatever the component raises
