@@ -16,7 +16,7 @@ from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.encoder import Backbone, ImageEncoder
 from sa3dhp_core.protocols.motion_prior import MotionPrior
 from sa3dhp_core.protocols.pose_prior import PosePrior
-from sa3dhp_core.protocols.relation import Relation
+from sa3dhp_core.protocols.relation import Relation, RelationNetwork
 
 _RECOGNISED: tuple[tuple[str, type[Any]], ...] = (
     ("relation", Relation),
@@ -24,6 +24,7 @@ _RECOGNISED: tuple[tuple[str, type[Any]], ...] = (
     ("motion_prior", MotionPrior),
     ("backbone", Backbone),
     ("image_encoder", ImageEncoder),
+    ("relation_network", RelationNetwork),
 )
 """Protocols that tell a noun by the attributes of an object; the first that fits counts."""
 

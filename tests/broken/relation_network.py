@@ -95,7 +95,7 @@ class Contrary(Faulty):
         task: Any = super().task(relation, pose_prior, motion_prior, draw, frames)
         forward = task._loss
         task._loss = lambda generator: -forward(generator)
-        return task  # type: ignore[no-any-return]
+        return task
 
 
 class Detached(Faulty):
@@ -156,10 +156,8 @@ def network(kind: type[Faulty], lesson: type[Learning] = Learning) -> Subject:
 
 GOOD = [
     network(Faulty),
-    Subject.given(Unmoved(), noun="relation_network"),
-    Subject.given(
-        Faulty(PlainPosePrior(BODY).latent, 9, PlainPosePrior(BODY).bound), noun="relation_network", id="given"
-    ),
+    Subject.given(Unmoved()),
+    Subject.given(Faulty(PlainPosePrior(BODY).latent, 9, PlainPosePrior(BODY).bound), id="given"),
 ]
 BROKEN = {
     "maps-embeddings": network(Folding),

@@ -9,7 +9,7 @@ import pytest
 from sa3dhp_core.conformance import parametrize_with_checks
 from tests.contracts.test_hooks import HOST
 
-ROOMS = ("relation",)
+ROOMS = ("relation", "backbone", "image_encoder", "pose_prior", "motion_prior", "relation_network")
 
 
 @pytest.mark.slow
