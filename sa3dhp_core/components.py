@@ -47,7 +47,11 @@ CAPABILITIES: dict[str, dict[str, str]] = {
         "permutation-invariant": "the order of clips and of labelled images in a step does not matter",
     },
     "relation_score": {"symmetric": "exchanging anchors and partners does not matter"},
-    "pose_prior": {"constant-bone-lengths": "every decoded pose has the bone lengths of its skeleton's card"},
+    "pose_prior": {"constant-bone-lengths": "all decoded poses have the same bone lengths, left and right alike"},
+    "relation_network": {
+        "conditioned": "answers differently for different elements of a family",
+        "motions": "relates motion embeddings too",
+    },
     "image_data": {
         "labels": "every split has poses",
         "clips": "every split has clips of consecutive frames",
@@ -65,6 +69,13 @@ FIGURES: dict[str, dict[str, str]] = {
     "lifter": {
         "rotation-equivariant-mm": "poses turn with keypoints about the optical axis: largest error of a joint",
         "scale-invariant-mm": "poses stay where keypoints grow around the optical axis: largest change of a joint",
+    },
+    "pose_prior": {
+        "round-trip-mm": "largest mean joint error of held-out poses, encoded and decoded, millimetres",
+        "anatomical-rate": "least share of decoded samples that bend no joint beyond the skeleton card's limits",
+    },
+    "motion_prior": {
+        "round-trip-mm": "largest mean joint error of held-out motion, encoded and decoded, millimetres",
     },
 }
 """What a component of a noun may claim as a number; the conformance kit measures it."""

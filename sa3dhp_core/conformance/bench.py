@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 import torch
@@ -14,12 +14,11 @@ from torch import Tensor
 
 from sa3dhp_core.atomic import generator_for
 from sa3dhp_core.cards import skeleton
+from sa3dhp_core.conformance.motion import BenchMotion, motion_of
 from sa3dhp_core.conformance.strategies import random_poses
 from sa3dhp_core.errors import PluginError, nearest
 from sa3dhp_core.host import Host
 from sa3dhp_core.types import Skeleton
-
-Made = TypeVar("Made")
 
 
 @attrs.frozen
@@ -60,11 +59,14 @@ class Bench:
         profile: how hard to look.
         host: where components that others are made of are found; an empty one if the kit checks objects alone.
         seed: of all draws.
+        motion_table: of a `pose_data` component whose motion components learn from; see `motion.motion_of` for None.
     """
 
     profile: Profile = PROFILES["quick"]
     host: Host = attrs.field(factory=lambda: Host(()))
     seed: int = 0
+    motion_table: Mapping[str, Any] | None = None
+    _kept: dict[Hashable, Any] = attrs.field(factory=dict, init=False, repr=False)
 
     @cached_property
     def skeleton(self) -> Skeleton:
@@ -87,6 +89,17 @@ class Bench:
         """``(*shape, J, 3)`` metres, root-relative: the card's bone lengths, a tenth more or less, any which way."""
         return random_poses(self.skeleton, seed, *shape, dtype=dtype)
 
+    @cached_property
+    def motion(self) -> BenchMotion:
+        """What components learn from."""
+        return motion_of(self.host, self.motion_table, self.skeleton, self.folder())
+
+    def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What `make` returned at the first call with this key: for what takes long, such as training."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
+
     def folder(self) -> Path:
         """A new empty folder, removed with the bench."""
         return Path(tempfile.mkdtemp(dir=self._room.name))
@@ -94,20 +107,6 @@ class Bench:
     @cached_property
     def _room(self) -> tempfile.TemporaryDirectory[str]:
         return tempfile.TemporaryDirectory(prefix="sa3dhp-conformance-")
-
-    def once(self, make: Callable[[], Made], *key: Hashable) -> Made:
-        """What `make` makes, the first time for this key and the same afterwards.
-
-        For slow things, such as a prepared data set, that several checks look at and none changes.
-        """
-        if key not in self._made:
-            self._made[key] = make()
-        found: Made = self._made[key]
-        return found
-
-    @cached_property
-    def _made(self) -> dict[tuple[Hashable, ...], Any]:
-        return {}
 
     def for_all(self, **strategies: Any) -> Callable[[Callable[..., None]], None]:
         """Decorate a property: it is tried at once on values drawn from the strategies, the same ones every time.

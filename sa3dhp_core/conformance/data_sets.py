@@ -40,7 +40,8 @@ class Prepared:
 
 def prepared(subject: Subject, bench: Bench) -> Prepared:
     """The subject's data set, prepared once on a bench; nobody may change the folder."""
-    return bench.once(lambda: freshly_prepared(subject, bench), "prepared", subject)
+    found: Prepared = bench.once(("prepared", subject), lambda: freshly_prepared(subject, bench))
+    return found
 
 
 def freshly_prepared(subject: Subject, bench: Bench) -> Prepared:

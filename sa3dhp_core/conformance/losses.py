@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from sa3dhp_core.conformance.bench import Bench
-from sa3dhp_core.conformance.plain import CoordinatePrior, ExactNetwork, StackedPrior, TurnRelation
-from sa3dhp_core.conformance.reference import MatrixRelation
+from sa3dhp_core.conformance.exact import ExactNetwork
+from sa3dhp_core.conformance.plain import PlainMotionPrior, PlainPosePrior
+from sa3dhp_core.conformance.reference import MatrixRelation, Turning
 from sa3dhp_core.geometry import mirror_matrix, rotation_x
 from sa3dhp_core.protocols.alignment import Encoded, Labelled, LossInput, LossParts, View
 from sa3dhp_core.types import Encoding, Spatial
@@ -29,13 +30,13 @@ LABELLED, UNPAIRED = 5, 40
 def plain_parts(bench: Bench) -> LossParts:
     """Parts that lose nothing; their relations are ``mirror``, ``tilt``, ``turn`` (a family) and ``backward``."""
     body = bench.skeleton
-    prior = CoordinatePrior(body)
-    motion = StackedPrior(prior.latent, FRAMES)
+    prior = PlainPosePrior(body)
+    motion = PlainMotionPrior(prior.latent, FRAMES)
     still = torch.eye(3, dtype=torch.float64)
-    relations: dict[str, MatrixRelation | TurnRelation] = {
+    relations: dict[str, MatrixRelation | Turning] = {
         "mirror": MatrixRelation(mirror_matrix(dtype=torch.float64), body, name="mirror"),
         "tilt": MatrixRelation(rotation_x(still.new_tensor(math.radians(8.0))), body, name="tilt"),
-        "turn": TurnRelation(body),
+        "turn": Turning(body, name="turn"),
         "backward": MatrixRelation(still, body, backward=True, name="backward"),
     }
     return LossParts(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import attrs
 
@@ -14,6 +14,7 @@ from sa3dhp_core.conformance.subject import Subject
 from sa3dhp_core.errors import PluginError, nearest
 
 KEPT, BROKEN, KNOWN, MENDED = "kept", "broken", "known", "mended"
+_EXAMPLE = re.compile(r"(?:Falsifying example|Failing test case): \w+\((.*)\)", re.DOTALL)
 FAILED = (BROKEN, MENDED)
 """What a check must not end as: broken, or kept although it was expected to be broken."""
 
@@ -84,9 +85,11 @@ def outcome(check: Check, subject: Subject, bench: Bench) -> Outcome:
 def told(error: BaseException) -> str:
     """The error in words, with the example that a property found."""
     words = str(error) if isinstance(error, BrokenPromise) else f"{type(error).__name__}: {error}"
-    notes = [note for note in getattr(error, "__notes__", ()) if "alsifying example" in note]
-    return "\n".join([words.strip(), *(_one_line(note) for note in notes[:1])])
+    examples = [match[1] for note in getattr(error, "__notes__", ()) if (match := _EXAMPLE.match(str(note)))]
+    return "\n".join([words.strip(), *(f"  example: {_one_line(text)}" for text in examples[:1])])
 
 
-def _one_line(note: Any) -> str:
-    return "  example: " + " ".join(line.strip() for line in str(note).splitlines()[1:-1] if line.strip()).rstrip(",")
+def _one_line(arguments: str) -> str:
+    """Hypothesis writes one argument a line, some with a comment."""
+    lines = (line.partition("  #")[0].strip() for line in arguments.splitlines())
+    return " ".join(line for line in lines if line).rstrip(",")

@@ -20,7 +20,7 @@ from sa3dhp_core.protocols.encoder import Backbone, ImageEncoder
 from sa3dhp_core.protocols.method import Method
 from sa3dhp_core.protocols.motion_prior import MotionPrior
 from sa3dhp_core.protocols.pose_prior import PosePrior
-from sa3dhp_core.protocols.relation import Relation
+from sa3dhp_core.protocols.relation import Relation, RelationNetwork
 from sa3dhp_core.protocols.sink import Sink
 
 _RECOGNISED: tuple[tuple[str, type[Any]], ...] = (
@@ -29,6 +29,7 @@ _RECOGNISED: tuple[tuple[str, type[Any]], ...] = (
     ("motion_prior", MotionPrior),
     ("backbone", Backbone),
     ("image_encoder", ImageEncoder),
+    ("relation_network", RelationNetwork),
     ("alignment_loss", AlignmentLoss),
     ("image_data", ImageData),
     ("pose_data", PoseData),
@@ -45,7 +46,8 @@ class Subject:
     Attributes:
         noun: what it is to be.
         id: what it is called in reports.
-        make: builds it on a bench, anew at every call.
+        make: builds it on a bench, anew at every call; further arguments go in the place of the noun's parts.
+        rebuilds: whether other parts make it another one; a built object stays what it is.
         capabilities: what it claims by name.
         figures: what it claims in numbers.
         expected_failures: checks that it is known to fail, with the reason.
@@ -54,11 +56,12 @@ class Subject:
 
     noun: str
     id: str
-    make: Callable[[Bench], Any]
+    make: Callable[..., Any]
     capabilities: frozenset[str] = frozenset()
     figures: Mapping[str, float] = attrs.field(factory=dict)
     expected_failures: Mapping[str, str] = attrs.field(factory=dict)
     component: Component | None = None
+    rebuilds: bool = True
 
     @property
     def claims(self) -> frozenset[str]:
@@ -76,7 +79,7 @@ class Subject:
         return cls(
             component.noun,
             component.id,
-            lambda bench: built(component, bench, component.load_target()),
+            lambda bench, **parts: built(component, bench, component.load_target(), parts),
             component.capabilities,
             dict(component.figures),
             dict(component.expected_failures),
@@ -114,13 +117,13 @@ class Subject:
                 hint = nearest(name, known.get(noun, {})) or "it can claim none"
                 raise PluginError(f"a {noun} cannot claim {name!r}", where=repr(thing), hint=hint)
         id = id or str(getattr(thing, "name", "") or type(thing).__name__)
-        make = lambda bench: copy.deepcopy(thing)  # noqa: E731
-        return cls(noun, id, make, claimed, dict(figures or {}), dict(expected_failures or {}))
+        make = lambda bench, **parts: copy.deepcopy(thing)  # noqa: E731
+        return cls(noun, id, make, claimed, dict(figures or {}), dict(expected_failures or {}), rebuilds=False)
 
 
-def built(component: Component, bench: Bench, target: Callable[..., Any]) -> Any:
-    """What `target` makes of the component's example table and the bench's parts for its noun."""
-    return built_from(component, bench, target, example_table(component, bench.folder()))
+def built(component: Component, bench: Bench, target: Callable[..., Any], parts: Mapping[str, Any]) -> Any:
+    """What `target` makes of the component's example table and the bench's parts for its noun, but for those given."""
+    return built_from(component, bench, target, example_table(component, bench.folder()), parts)
 
 
 def example_table(component: Component, folder: Path) -> dict[str, Any]:
@@ -129,29 +132,23 @@ def example_table(component: Component, folder: Path) -> dict[str, Any]:
     return {"use": component.id, **(example(folder) if example is not None else {})}
 
 
-def built_from(component: Component, bench: Bench, target: Callable[..., Any], table: Mapping[str, Any]) -> Any:
-    """What `target` makes of a table and the bench's parts for the component's noun.
+def built_from(
+    component: Component,
+    bench: Bench,
+    target: Callable[..., Any],
+    table: Mapping[str, Any],
+    parts: Mapping[str, Any] | None = None,
+) -> Any:
+    """What `target` makes of a table and the bench's parts for the component's noun, but for those given.
 
     A noun's room may have ``keys(table)``, the component's own part of what an example returns, where that is more.
     """
     host = Host.of([component]) if not _offers(bench.host, component) else bench.host
     place, own = room(component.noun), getattr(room(component.noun), "keys", dict)(table)
-    source = "the component's example" if component.example else "its defaults"
-    return target(host.config(component.noun, own, component.id, source), **place.parts(bench, table))
-
-
-def built_with(subject: Subject, bench: Bench) -> tuple[Any, dict[str, Any]]:
-    """The thing, built anew, and the parts that its target was called with; none of an object that was given built."""
-    component = subject.component
-    if component is None:
-        return subject.make(bench), {}
-    handed: dict[str, Any] = {}
-
-    def target(config: Any, **parts: Any) -> Any:
-        handed.update(parts)
-        return component.load_target()(config, **parts)
-
-    return built(component, bench, target), handed
+    config = host.config(
+        component.noun, own, component.id, "the component's example" if component.example else "its defaults"
+    )
+    return target(config, **{**place.parts(bench, table), **(parts or {})})
 
 
 def _offers(host: Host, component: Component) -> bool:

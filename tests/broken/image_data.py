@@ -212,7 +212,7 @@ def made(kind: type[Noise], *claims: str) -> Subject:
     return Subject(
         "image_data",
         kind.__name__.lower(),
-        lambda bench: kind(),
+        lambda bench, **parts: kind(),
         capabilities=frozenset(claims),
         figures={"projection-px": 0.01},
     )

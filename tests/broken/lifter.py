@@ -83,7 +83,7 @@ class Forgetful(Perceptron):
 def lifted(kind: type[nn.Module], **figures: float) -> Subject:
     """A lifter, built anew at every call, with these figures."""
     named = {name.replace("_", "-"): value for name, value in figures.items()}
-    return Subject("lifter", kind.__name__.lower(), lambda bench: kind(), figures=named)
+    return Subject("lifter", kind.__name__.lower(), lambda bench, **parts: kind(), figures=named)
 
 
 GOOD = [Subject.given(Perceptron(), noun="lifter"), lifted(Flat, **EXACT)]

@@ -162,7 +162,7 @@ class Written(Motion):
 
 def made(kind: type[Motion], *claims: str) -> Subject:
     """Data, built anew at every call, with these claims."""
-    return Subject("pose_data", kind.__name__.lower(), lambda bench: kind(), capabilities=frozenset(claims))
+    return Subject("pose_data", kind.__name__.lower(), lambda bench, **parts: kind(), capabilities=frozenset(claims))
 
 
 READING = Component(

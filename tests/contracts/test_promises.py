@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from sa3dhp_core.cards import card_ids, read_card, registry_folder, skeleton
@@ -54,7 +54,7 @@ def undeclared(home: Path, package: Path) -> list[str]:
     return sorted(_foreign(set(package.rglob("*.py")) - kit, package, texts) | _foreign(kit, package, [*texts, *more]))
 
 
-def _foreign(paths: Iterable[Path], package: Path, requirements: list[str]) -> set[str]:
+def _foreign(paths: Iterable[Path], package: Path, requirements: list[str]) -> set[NormalizedName]:
     declared = {canonicalize_name(Requirement(text).name) for text in requirements}
     given = {"sa3dhp-core" if name == "sa3dhp" else name for name in declared} | {canonicalize_name(package.name)}
     return {canonicalize_name(name) for name in imported(paths) if name not in sys.stdlib_module_names} - given

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from functools import cache
 from types import ModuleType
 
 import pytest
@@ -18,26 +19,22 @@ def examples(noun: str) -> ModuleType:
     return importlib.import_module(f"tests.broken.{noun}")
 
 
+@cache
 def bench(noun: str) -> Bench:
     """One for the components of a noun, with the host that they need."""
     return Bench(host=getattr(examples(noun), "HOST", Host(())))
 
 
-ROOMS = [
-    ANY,
-    "relation",
-    "alignment_loss",
-    "relation_score",
-    "lifter",
-    "image_data",
-    "pose_data",
-    "image_synthesis",
-    "sink",
-    "command",
-    "method",
-]
+ROOMS = [ANY, *NOUNS]
 OWN = {noun: [check for check in checks_of(noun) if check.noun == noun] for noun in ROOMS}
 CASES = [(check, examples(noun).BROKEN[check.name]) for noun in ROOMS for check in OWN[noun]]
+CASES += [
+    (check, subject)
+    for noun in ROOMS
+    for name, subject in getattr(examples(noun), "MORE", [])
+    for check in OWN[noun]
+    if check.name == name
+]
 GOOD = [subject for noun in ROOMS for subject in examples(noun).GOOD]
 
 
@@ -46,7 +43,7 @@ def test_every_check_has_a_broken_component_and_no_other_has(noun: str) -> None:
     assert OWN[noun] and sorted(examples(noun).BROKEN) == sorted(check.name for check in OWN[noun])
 
 
-@pytest.mark.parametrize(("check", "subject"), CASES, ids=[f"{check.noun}:{check.name}" for check, _ in CASES])
+@pytest.mark.parametrize(("check", "subject"), CASES, ids=[f"{check.noun}:{check.name}:{s.id}" for check, s in CASES])
 def test_a_check_rejects_the_component_made_to_break_it(check: Check, subject: Subject) -> None:
     assert check in checks_for(subject), "the component does not claim what the check is about"
     with pytest.raises(Exception) as caught:  # a promise broken, or whatever the component raises

@@ -15,7 +15,7 @@ from sa3dhp_core.conformance.bench import Bench
 from sa3dhp_core.conformance.losses import LABELLED, plain_parts, random_step, reordered, right_step
 from sa3dhp_core.conformance.promises import check, must
 from sa3dhp_core.conformance.strategies import seeds
-from sa3dhp_core.conformance.subject import Subject, built, built_with
+from sa3dhp_core.conformance.subject import Subject, built
 from sa3dhp_core.conformance.tolerance import need_equal
 from sa3dhp_core.protocols.alignment import LossInput, LossParts, View
 
@@ -38,9 +38,10 @@ def parts(bench: Bench, table: Mapping[str, Any]) -> dict[str, Any]:
 
 def lent(subject: Subject, bench: Bench) -> tuple[Any, LossParts]:
     """The loss and the parts that it was built from: its own, where it was given built and holds some."""
-    loss, handed = built_with(subject, bench)
+    plain = plain_parts(bench)
+    loss = subject.make(bench, parts=plain)
     held = [value for value in vars(loss).values() if isinstance(value, LossParts)]
-    return loss, handed.get("parts") or (held[0] if held else plain_parts(bench))
+    return loss, held[0] if held else plain
 
 
 def asked(loss: Any, view: View) -> tuple[int, ...]:
@@ -141,22 +142,23 @@ def twin(loss: Any, subject: Subject, bench: Bench) -> Any:
 @check(NOUN, "leaves frozen parts alone: priors, relations and networks get no gradient, no change, no place in it")
 def leaves_frozen_parts_alone(subject: Subject, bench: Bench) -> None:
     loss, given = lent(subject, bench)
-    frozen = {name: p for name, p in _frozen(given)}
+    frozen = dict(_frozen(given))
     before = {name: p.detach().clone() for name, p in frozen.items()}
     loss(random_step(loss, given, bench)).backward()
-    own = {id(p) for p in loss.parameters()} if isinstance(loss, nn.Module) else set()
+    own = {id(t) for t in (*loss.parameters(), *loss.buffers())} if isinstance(loss, nn.Module) else set()
     for name, parameter in frozen.items():
-        must(id(parameter) not in own, f"{name} is one of the loss's own parameters, so it would be trained and stored")
+        must(id(parameter) not in own, f"{name} is part of the loss, so it would be trained or stored")
         must(not parameter.requires_grad and parameter.grad is None, f"{name} gets a gradient")
         must(torch.equal(parameter, before[name]), f"{name} is changed")
 
 
-def _frozen(given: LossParts) -> Iterator[tuple[str, nn.Parameter]]:
+def _frozen(given: LossParts) -> Iterator[tuple[str, Tensor]]:
     modules = {"pose_prior": given.pose_prior, "motion_prior": given.motion_prior}
     modules |= {f"networks.{name}": network for name, network in given.networks.items()}
     for name, module in modules.items():
         if isinstance(module, nn.Module):
-            yield from ((f"{name}.{inner}", parameter) for inner, parameter in module.named_parameters())
+            kept = (*module.named_parameters(), *module.named_buffers())
+            yield from ((f"{name}.{inner}", tensor) for inner, tensor in kept)
 
 
 @check(NOUN, "teaches the student through every view and image that it asks it to encode, and its own heads")
@@ -222,7 +224,7 @@ def agrees_with_its_reference(subject: Subject, bench: Bench) -> None:
         return
     for seed in range(3):
         loss, given = lent(subject, bench)
-        slow = built(component, bench, reference)
+        slow = built(component, bench, reference, {})
         if isinstance(loss, nn.Module) and isinstance(slow, nn.Module):
             slow.load_state_dict(dict(loss.named_parameters()))
         for step in range(3):

@@ -15,7 +15,7 @@ from sa3dhp_core.conformance.nouns.image_data import projection_px
 from sa3dhp_core.conformance.people import PlainImages
 from sa3dhp_core.conformance.promises import BrokenPromise, check, must
 from sa3dhp_core.conformance.strategies import seeds
-from sa3dhp_core.conformance.subject import Subject, built
+from sa3dhp_core.conformance.subject import Subject
 from sa3dhp_core.conformance.tolerance import need_equal
 from sa3dhp_core.errors import Sa3dhpError
 from sa3dhp_core.geometry import procrustes
@@ -39,7 +39,8 @@ def parts(bench: Bench, table: Mapping[str, Any]) -> dict[str, Any]:
 
 def source(bench: Bench) -> PlainImages:
     """People of soft tubes with part labels and keypoints."""
-    return bench.once(lambda: PlainImages(bench.skeleton, size=SIZE), "plain images")
+    found: PlainImages = bench.once("plain images", lambda: PlainImages(bench.skeleton, size=SIZE))
+    return found
 
 
 def poses_of(bench: Bench, count: int, seed: int = 1) -> Tensor:
@@ -127,15 +128,11 @@ def leaves_its_input_alone(subject: Subject, bench: Bench) -> None:
 
 @check(NOUN, "meets labelled images that lack what it needs by an error of its type, before it makes any")
 def refuses_images_that_lack_something(subject: Subject, bench: Bench) -> None:
-    if (component := subject.component) is None:
+    if not subject.rebuilds:
         return
     for lacking in (("parts",), ("keypoints",), ("parts", "keypoints")):
-
-        def target(config: Any, *, source: Any, generator: torch.Generator, lacking: Any = lacking) -> Any:
-            return component.load_target()(config, source=Lacking(source, lacking), generator=generator)
-
         try:
-            synthesis = built(component, bench, target)
+            synthesis = subject.make(bench, source=Lacking(source(bench), lacking))
         except Sa3dhpError:
             continue
         except Exception as error:
@@ -181,4 +178,5 @@ class Lacking:
         return self.source.families()
 
     def _without(self, batch: LabelledBatch) -> LabelledBatch:
-        return attrs.evolve(batch, **dict.fromkeys(self.names))
+        labels = {name: None if name in self.names else getattr(batch, name) for name in ("parts", "keypoints")}
+        return LabelledBatch(batch.images, batch.poses, labels["parts"], batch.intrinsics, labels["keypoints"])

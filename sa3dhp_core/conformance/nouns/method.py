@@ -18,7 +18,7 @@ import attrs
 
 from sa3dhp_core.conformance.bench import Bench
 from sa3dhp_core.conformance.promises import BrokenPromise, check, must
-from sa3dhp_core.conformance.subject import Subject, built_from, built_with
+from sa3dhp_core.conformance.subject import Subject, example_table
 from sa3dhp_core.errors import RecipeError
 from sa3dhp_core.protocols.method import Stage
 from sa3dhp_core.recipe import COMPONENT_LISTS, COMPONENTS, Recipe, recipe_from, to_plain
@@ -42,22 +42,25 @@ def parts(bench: Bench, table: Mapping[str, Any]) -> dict[str, Any]:
 
 def planned(subject: Subject, bench: Bench) -> tuple[dict[str, Stage], Recipe]:
     """The stages by name, and the recipe."""
-    method, handed = built_with(subject, bench)
-    return {stage.name: stage for stage in method.stages()}, handed["recipe"]
+    recipe = recipe_of(subject, bench)
+    return {stage.name: stage for stage in subject.make(bench, recipe=recipe).stages()}, recipe
+
+
+def recipe_of(subject: Subject, bench: Bench) -> Recipe:
+    """The recipe that the component's example makes."""
+    assert subject.component is not None, "a method is checked as the component that a plugin offers"
+    recipe: Recipe = parts(bench, example_table(subject.component, bench.folder()))["recipe"]
+    return recipe
 
 
 def own_keys(subject: Subject, bench: Bench, recipe: Recipe) -> dict[str, Any]:
     """The keys of all stages under another recipe."""
-    component = subject.component
-    assert component is not None
-    table = {"use": component.id, **{name: value for name, value in to_plain(recipe).items() if name != "method"}}
-    return {stage.name: stage.key for stage in built_from(component, bench, component.load_target(), table).stages()}
+    return {stage.name: stage.key for stage in subject.make(bench, recipe=recipe).stages()}
 
 
 @check(NOUN, "is made of stages with different names that are fit for folders")
 def names_its_stages(subject: Subject, bench: Bench) -> None:
-    method, _ = built_with(subject, bench)
-    stages = method.stages()
+    stages = subject.make(bench, recipe=recipe_of(subject, bench)).stages()
     must(stages and all(isinstance(stage, Stage) for stage in stages), "stages are no `Stage` values", stages)
     names = [stage.name for stage in stages]
     must(len(set(names)) == len(names), "two stages have one name", sorted(names))
@@ -152,7 +155,8 @@ def whole_run(subject: Subject, bench: Bench) -> tuple[Path, dict[str, Any]]:
         folder = bench.folder()
         return folder, ran(planned(subject, bench)[1], bench, folder)
 
-    return bench.once(make, "run", subject)
+    found: tuple[Path, dict[str, Any]] = bench.once(("run", subject), make)
+    return found
 
 
 @check(NOUN, "runs, and reports finite numbers with row, protocol, split and unit")

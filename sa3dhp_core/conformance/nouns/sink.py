@@ -13,7 +13,7 @@ import attrs
 
 from sa3dhp_core.conformance.bench import Bench
 from sa3dhp_core.conformance.promises import BrokenPromise, check, must
-from sa3dhp_core.conformance.subject import Subject, built_with
+from sa3dhp_core.conformance.subject import Subject
 from sa3dhp_core.results import Record, write_results
 
 NOUN = "sink"
@@ -34,8 +34,8 @@ def parts(bench: Bench, table: Mapping[str, Any]) -> dict[str, Any]:
 
 def opened(subject: Subject, bench: Bench) -> tuple[Any, Path]:
     """The sink and its run directory; an empty one of a sink that was given built."""
-    sink, handed = built_with(subject, bench)
-    return sink, handed.get("folder") or parts(bench, {})["folder"]
+    folder: Path = parts(bench, {})["folder"]
+    return subject.make(bench, folder=folder), folder
 
 
 def records() -> list[Record]:
