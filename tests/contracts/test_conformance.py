@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from sa3dhp_core.components import NOUNS
 from sa3dhp_core.conformance import Bench, Subject, checks_for, parametrize_with_checks
 from sa3dhp_core.host import Offer
 from tests.contracts.test_hooks import HOST
 
-ROOMS = ("relation", "backbone", "image_encoder", "pose_prior", "motion_prior", "relation_network")
 MOCAP = Path(__file__).resolve().parents[3] / "shared" / "data" / "mocap" / "bandai_namco_1.npz"
 PRIORS = [offer for noun in ("pose_prior", "motion_prior") for offer in HOST.components(noun)]
 
 
 @pytest.mark.slow
-@parametrize_with_checks([offer for noun in ROOMS for offer in HOST.components(noun)], host=HOST)
+@parametrize_with_checks([offer for noun in NOUNS for offer in HOST.components(noun)], host=HOST)
 def test_a_shipped_component_keeps_its_promises(check: Callable[[], None]) -> None:
     check()
 
