@@ -49,7 +49,7 @@ def test_people_are_labelled_where_they_are_seen() -> None:
     (batch,) = images.batches(10)
     assert torch.equal(batch.images, whole) and len(images) == len(images.clip_index()) == 6
     assert batch.parts is not None and batch.keypoints is not None
-    seen = batch.images.amax(dim=1) > 0.2
+    seen = batch.images.amax(dim=1) > 0.6
     assert bool((batch.parts[seen] > 0).float().mean() > 0.95), "what is bright belongs to a person"
     column, row = batch.keypoints.long().clamp(0, 31).unbind(-1)
     assert bool((batch.parts[torch.arange(6)[:, None], row, column] > 0).all()), "joints lie on the person"
