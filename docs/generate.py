@@ -29,7 +29,7 @@ from sa3dhp_core.cards import card_ids, read_toml
 from sa3dhp_core.cli import make_app
 from sa3dhp_core.components import CAPABILITIES, FIGURES, NOUNS
 from sa3dhp_core.config_keys import keys_of
-from sa3dhp_core.conformance import strategies
+from sa3dhp_core.conformance import checks_of, strategies
 from sa3dhp_core.engine_config import EngineConfig, EvaluationConfig
 from sa3dhp_core.host import Host, Offer
 from sa3dhp_core.plugin_cards import ComponentCard, PluginCard, card_file, card_of, card_text
@@ -153,6 +153,21 @@ def component_lines(offer: Offer) -> Iterator[str]:
         yield keys_table(rows)
 
 
+def checks_part(noun: str) -> str:
+    """What the conformance kit checks of a noun's components, and what they may claim."""
+    from sa3dhp_core.conformance import checks_of
+
+    own = [check for check in checks_of(noun) if check.noun == noun]
+    rows = [[f"`{c.name}`", c.promise, ", ".join(f"`{need}`" for need in sorted(c.needs))] for c in own]
+    lines = [table(["check", "promise", "if it claims"], rows)]
+    claims = {**CAPABILITIES.get(noun, {}), **FIGURES.get(noun, {})}
+    if claims:
+        kinds = ["capability" if name in CAPABILITIES.get(noun, {}) else "figure" for name in claims]
+        claimed = [[f"`{name}`", kind, claims[name]] for name, kind in zip(claims, kinds, strict=True)]
+        lines += ["", table(["it may claim", "as a", "which says"], claimed)]
+    return "\n".join(lines)
+
+
 def recipes_part(_: str) -> str:
     """The registry's recipes."""
     recipes = [load_recipe(card) for card in card_ids("recipes")]
@@ -254,6 +269,7 @@ def cards() -> Iterator[tuple[Path, str]]:
 PARTS: dict[str, Callable[[str], str]] = {
     "hooks": hooks_part,
     "components": components_part,
+    "checks": checks_part,
     "engine": lambda _: keys_table(EngineConfig),
     "evaluation": lambda _: keys_table(EvaluationConfig),
     "recipes": recipes_part,

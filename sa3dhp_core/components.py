@@ -29,6 +29,9 @@ NOUNS: dict[str, str] = {
     "command": "sub-commands for the `sa3dhp` command line",
 }
 
+BUILT_IN = ("recipes", "run", "resume", "eval", "report", "plugins", "data", "doctor")
+"""Commands of the core, whose names no plugin's command can take."""
+
 CAPABILITIES: dict[str, dict[str, str]] = {
     "relation": {
         "geometric": "acts on poses as its drawn matrix does, left and right exchanged where it mirrors",
@@ -38,8 +41,18 @@ CAPABILITIES: dict[str, dict[str, str]] = {
         "invertible": "offers `inverse()`, which undoes it",
         "composes": "offers `@`, the right factor acting first",
     },
-    "alignment_loss": {"tracks": "learns from what an earlier encoder saw in the target's clips"},
-    "pose_prior": {"constant-bone-lengths": "every decoded pose has the bone lengths of its skeleton's card"},
+    "alignment_loss": {
+        "tracks": "learns from what an earlier encoder saw in the target's clips",
+        "non-negative": "is never below zero",
+        "zero-when-consistent": "is zero where all that it is handed is encoded rightly, and above zero elsewhere",
+        "permutation-invariant": "the order of clips and of labelled images in a step does not matter",
+    },
+    "relation_score": {"symmetric": "exchanging anchors and partners does not matter"},
+    "pose_prior": {"constant-bone-lengths": "all decoded poses have the same bone lengths, left and right alike"},
+    "relation_network": {
+        "conditioned": "answers differently for different elements of a family",
+        "motions": "relates motion embeddings too",
+    },
     "image_data": {
         "labels": "every split has poses",
         "clips": "every split has clips of consecutive frames",
@@ -47,10 +60,25 @@ CAPABILITIES: dict[str, dict[str, str]] = {
         "families": "clips are told apart by motion family",
     },
     "pose_data": {"families": "sequences are told apart by motion family"},
+    "sink": {"keeps-results": "once closed, a file in the run directory holds every result with its row's name"},
+    "command": {"helps-quickly": "its help texts wait for no torch and no other heavy library"},
 }
 """What a component of a noun may claim by name; the conformance kit holds it to every claim."""
 
-FIGURES: dict[str, dict[str, str]] = {}
+FIGURES: dict[str, dict[str, str]] = {
+    "image_data": {"projection-px": "largest distance of a keypoint from where its pose's joint projects, pixels"},
+    "lifter": {
+        "rotation-equivariant-mm": "poses turn with keypoints about the optical axis: largest error of a joint",
+        "scale-invariant-mm": "poses stay where keypoints grow around the optical axis: largest change of a joint",
+    },
+    "pose_prior": {
+        "round-trip-mm": "largest mean joint error of held-out poses, encoded and decoded, millimetres",
+        "anatomical-rate": "least share of decoded samples that bend no joint beyond the skeleton card's limits",
+    },
+    "motion_prior": {
+        "round-trip-mm": "largest mean joint error of held-out motion, encoded and decoded, millimetres",
+    },
+}
 """What a component of a noun may claim as a number; the conformance kit measures it."""
 
 

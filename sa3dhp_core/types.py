@@ -27,6 +27,8 @@ class Skeleton:
         root: name of the root joint.
         bone_lengths_m: standard length of the bone that ends at a joint, metres (the root has none).
         parts: body-part name to the joints whose bones form it (``left_arm``, ``right_leg``, ``trunk``, …).
+        bend_limits_deg: joint name to the least and the greatest angle between the bone that ends at it and the bone
+            before, degrees; a joint without limits is not named.
     """
 
     id: str
@@ -36,6 +38,7 @@ class Skeleton:
     root: str
     bone_lengths_m: dict[str, float]
     parts: dict[str, tuple[str, ...]]
+    bend_limits_deg: dict[str, tuple[float, float]] = attrs.field(factory=dict)
 
     def __hash__(self) -> int:
         return hash((self.id, self.joints))

@@ -15,8 +15,8 @@ import typer
 from sa3dhp_core import __version__
 from sa3dhp_core.cli import console, data, doctor, plugins, recipes, runs
 from sa3dhp_core.cli.commands import command_of
-from sa3dhp_core.cli.session import BUILT_IN, Session, session
-from sa3dhp_core.components import Component
+from sa3dhp_core.cli.session import Session, session
+from sa3dhp_core.components import BUILT_IN, Component
 from sa3dhp_core.errors import Sa3dhpError
 from sa3dhp_core.host import Host
 

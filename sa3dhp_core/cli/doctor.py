@@ -11,7 +11,8 @@ import typer
 
 from sa3dhp_core.cards import card_ids
 from sa3dhp_core.cli import console
-from sa3dhp_core.cli.session import BUILT_IN, session
+from sa3dhp_core.cli.session import session
+from sa3dhp_core.components import BUILT_IN
 from sa3dhp_core.host import Host
 
 ROOM_GIB = 2.0

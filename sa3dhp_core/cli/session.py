@@ -14,9 +14,6 @@ from sa3dhp_core.cli import console
 from sa3dhp_core.errors import PluginError, Sa3dhpError
 from sa3dhp_core.host import Host
 
-BUILT_IN = ("recipes", "run", "resume", "eval", "report", "plugins", "data", "doctor")
-"""Commands of the core, whose names no plugin's command can take."""
-
 
 @attrs.define
 class Session:

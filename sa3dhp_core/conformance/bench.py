@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from sa3dhp_core.atomic import generator_for
 from sa3dhp_core.cards import skeleton
+from sa3dhp_core.conformance.motion import BenchMotion, motion_of
 from sa3dhp_core.conformance.strategies import random_poses
 from sa3dhp_core.errors import PluginError, nearest
 from sa3dhp_core.host import Host
@@ -58,11 +59,14 @@ class Bench:
         profile: how hard to look.
         host: where components that others are made of are found; an empty one if the kit checks objects alone.
         seed: of all draws.
+        motion_table: of a `pose_data` component whose motion components learn from; see `motion.motion_of` for None.
     """
 
     profile: Profile = PROFILES["quick"]
     host: Host = attrs.field(factory=lambda: Host(()))
     seed: int = 0
+    motion_table: Mapping[str, Any] | None = None
+    _kept: dict[Hashable, Any] = attrs.field(factory=dict, init=False, repr=False)
 
     @cached_property
     def skeleton(self) -> Skeleton:
@@ -85,6 +89,17 @@ class Bench:
         """``(*shape, J, 3)`` metres, root-relative: the card's bone lengths, a tenth more or less, any which way."""
         return random_poses(self.skeleton, seed, *shape, dtype=dtype)
 
+    @cached_property
+    def motion(self) -> BenchMotion:
+        """What components learn from."""
+        return motion_of(self.host, self.motion_table, self.skeleton, self.folder())
+
+    def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What `make` returned at the first call with this key: for what takes long, such as training."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
+
     def folder(self) -> Path:
         """A new empty folder, removed with the bench."""
         return Path(tempfile.mkdtemp(dir=self._room.name))
@@ -105,6 +120,7 @@ class Bench:
             deadline=None,
             derandomize=True,
             database=None,
+            report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
         )
 

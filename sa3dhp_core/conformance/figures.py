@@ -65,3 +65,20 @@ def _colours(skeleton: Skeleton) -> Tensor:
     pair = torch.tensor([min(end, skeleton.mirror[end]) for end in skeleton.bones], dtype=torch.float64)
     phase = 2.399963 * pair[:, None] + torch.tensor([0.0, 2.094395, 4.188790], dtype=torch.float64)
     return 0.6 + 0.4 * phase.cos()
+
+
+def part_labels(joints_m: Tensor, intrinsics: Tensor, size: int, skeleton: Skeleton) -> Tensor:
+    """Which bone is nearest in each pixel of the `picture`: ``(size, size)`` uint8, 1 for the first bone, 0 for none.
+
+    Args:
+        joints_m: ``(J, 3)`` positions in the camera frame. intrinsics: ``(3, 3)`` pixels.
+        size: of the square picture. skeleton: names the bones.
+    """
+    axis = torch.arange(size, dtype=joints_m.dtype, device=joints_m.device) + 0.5
+    grid = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1)
+    ends = list(skeleton.bones)
+    starts = [skeleton.parent_indices[end] for end in ends]
+    direction = torch.nn.functional.normalize(rays(grid, intrinsics), dim=-1)
+    gap, distance = _gaps(direction, joints_m[starts], joints_m[ends])
+    nearest = distance.where(gap < RADIUS_M, torch.inf).min(dim=-1)
+    return torch.where(nearest.values < torch.inf, nearest.indices + 1, 0).to(torch.uint8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -13,10 +14,14 @@ from sa3dhp_core.conformance.bench import Bench
 from sa3dhp_core.conformance.promises import room
 from sa3dhp_core.errors import PluginError, nearest
 from sa3dhp_core.host import Host
+from sa3dhp_core.protocols.alignment import AlignmentLoss
+from sa3dhp_core.protocols.data import ImageData, PoseData
 from sa3dhp_core.protocols.encoder import Backbone, ImageEncoder
+from sa3dhp_core.protocols.method import Method
 from sa3dhp_core.protocols.motion_prior import MotionPrior
 from sa3dhp_core.protocols.pose_prior import PosePrior
-from sa3dhp_core.protocols.relation import Relation
+from sa3dhp_core.protocols.relation import Relation, RelationNetwork
+from sa3dhp_core.protocols.sink import Sink
 
 _RECOGNISED: tuple[tuple[str, type[Any]], ...] = (
     ("relation", Relation),
@@ -24,6 +29,12 @@ _RECOGNISED: tuple[tuple[str, type[Any]], ...] = (
     ("motion_prior", MotionPrior),
     ("backbone", Backbone),
     ("image_encoder", ImageEncoder),
+    ("relation_network", RelationNetwork),
+    ("alignment_loss", AlignmentLoss),
+    ("image_data", ImageData),
+    ("pose_data", PoseData),
+    ("method", Method),
+    ("sink", Sink),
 )
 """Protocols that tell a noun by the attributes of an object; the first that fits counts."""
 
@@ -35,7 +46,8 @@ class Subject:
     Attributes:
         noun: what it is to be.
         id: what it is called in reports.
-        make: builds it on a bench, anew at every call.
+        make: builds it on a bench, anew at every call; further arguments go in the place of the noun's parts.
+        rebuilds: whether other parts make it another one; a built object stays what it is.
         capabilities: what it claims by name.
         figures: what it claims in numbers.
         expected_failures: checks that it is known to fail, with the reason.
@@ -44,11 +56,12 @@ class Subject:
 
     noun: str
     id: str
-    make: Callable[[Bench], Any]
+    make: Callable[..., Any]
     capabilities: frozenset[str] = frozenset()
     figures: Mapping[str, float] = attrs.field(factory=dict)
     expected_failures: Mapping[str, str] = attrs.field(factory=dict)
     component: Component | None = None
+    rebuilds: bool = True
 
     @property
     def claims(self) -> frozenset[str]:
@@ -66,7 +79,7 @@ class Subject:
         return cls(
             component.noun,
             component.id,
-            lambda bench: built(component, bench, component.load_target()),
+            lambda bench, **parts: built(component, bench, component.load_target(), parts),
             component.capabilities,
             dict(component.figures),
             dict(component.expected_failures),
@@ -104,17 +117,38 @@ class Subject:
                 hint = nearest(name, known.get(noun, {})) or "it can claim none"
                 raise PluginError(f"a {noun} cannot claim {name!r}", where=repr(thing), hint=hint)
         id = id or str(getattr(thing, "name", "") or type(thing).__name__)
-        make = lambda bench: copy.deepcopy(thing)  # noqa: E731
-        return cls(noun, id, make, claimed, dict(figures or {}), dict(expected_failures or {}))
+        make = lambda bench, **parts: copy.deepcopy(thing)  # noqa: E731
+        return cls(noun, id, make, claimed, dict(figures or {}), dict(expected_failures or {}), rebuilds=False)
 
 
-def built(component: Component, bench: Bench, target: Callable[..., Any]) -> Any:
-    """What `target` makes of the component's example table and the bench's parts for its noun."""
+def built(component: Component, bench: Bench, target: Callable[..., Any], parts: Mapping[str, Any]) -> Any:
+    """What `target` makes of the component's example table and the bench's parts for its noun, but for those given."""
+    return built_from(component, bench, target, example_table(component, bench.folder()), parts)
+
+
+def example_table(component: Component, folder: Path) -> dict[str, Any]:
+    """The table that the component's example makes, with what it writes in `folder`; ``use`` alone without one."""
     example = component.load_example()
-    table = {"use": component.id, **(example(bench.folder()) if example is not None else {})}
+    return {"use": component.id, **(example(folder) if example is not None else {})}
+
+
+def built_from(
+    component: Component,
+    bench: Bench,
+    target: Callable[..., Any],
+    table: Mapping[str, Any],
+    parts: Mapping[str, Any] | None = None,
+) -> Any:
+    """What `target` makes of a table and the bench's parts for the component's noun, but for those given.
+
+    A noun's room may have ``keys(table)``, the component's own part of what an example returns, where that is more.
+    """
     host = Host.of([component]) if not _offers(bench.host, component) else bench.host
-    config = host.config(component.noun, table, component.id, "the component's example" if example else "its defaults")
-    return target(config, **room(component.noun).parts(bench, table))
+    place, own = room(component.noun), getattr(room(component.noun), "keys", dict)(table)
+    config = host.config(
+        component.noun, own, component.id, "the component's example" if component.example else "its defaults"
+    )
+    return target(config, **{**place.parts(bench, table), **(parts or {})})
 
 
 def _offers(host: Host, component: Component) -> bool:
@@ -134,5 +168,5 @@ def recognised(thing: Any) -> str:
         f"the noun of {type(thing).__name__} cannot be told from its attributes",
         where=repr(thing),
         expected="an object with all attributes of its protocol",
-        hint="name it: Subject.given(thing, noun='alignment_loss')",
+        hint="name it: Subject.given(thing, noun='lifter')",
     )

@@ -1,6 +1,7 @@
 """Stateless mathematics of poses and cameras: batched, differentiable, on any device. Holds no state, draws nothing."""
 
 from sa3dhp_core.geometry.alignment import fit_scale, procrustes
+from sa3dhp_core.geometry.bends import bends_deg, within_limits
 from sa3dhp_core.geometry.cameras import project, rays, root_position, turn_between, viewpoint, virtual_camera
 from sa3dhp_core.geometry.circles import smallest_circle
 from sa3dhp_core.geometry.crops import crop
@@ -13,6 +14,7 @@ from sa3dhp_core.geometry.kinematics import (
     forward_kinematics,
     from_local_directions,
     local_directions,
+    rest_directions,
     root_rotation,
     standard_lengths,
 )
@@ -37,6 +39,7 @@ __all__ = [
     "act_on_poses",
     "ambiguity",
     "average_over_time",
+    "bends_deg",
     "bone_directions",
     "bone_lengths",
     "bone_vectors",
@@ -55,6 +58,7 @@ __all__ = [
     "procrustes",
     "project",
     "rays",
+    "rest_directions",
     "root_position",
     "root_rotation",
     "rotation_x",
@@ -65,4 +69,5 @@ __all__ = [
     "turn_between",
     "viewpoint",
     "virtual_camera",
+    "within_limits",
 ]

@@ -154,6 +154,15 @@ def local_directions(poses: Tensor, skeleton: Skeleton) -> tuple[Tensor, Tensor]
     return turn, local
 
 
+def rest_directions(skeleton: Skeleton, like: Tensor) -> Tensor:
+    """Local directions ``(J, 3)`` of a body upright with its arms to the sides; dtype and device of `like`.
+
+    Raises:
+        DataError: the skeleton's root has no pair of hips and no spine.
+    """
+    return like.new_tensor(_rest(skeleton))
+
+
 def from_local_directions(root_rotation: Tensor, local: Tensor, skeleton: Skeleton) -> Tensor:
     """Inverse of `local_directions`: bone directions ``(..., J, 3)`` in the camera, for `forward_kinematics`.
 
@@ -170,7 +179,7 @@ def from_local_directions(root_rotation: Tensor, local: Tensor, skeleton: Skelet
 
 def _descend(turn: Tensor, given: Tensor, skeleton: Skeleton, inward: bool) -> tuple[Tensor, Tensor]:
     """Walk the tree level by level; `given` are camera (inward) or local directions; returns (camera, local)."""
-    rest = given.new_tensor(_rest(skeleton))
+    rest = rest_directions(skeleton, given)
     root = skeleton.index(skeleton.root)
     frames = {root: turn.expand(*given.shape[:-2], 3, 3)}
     found = {root: torch.zeros_like(given[..., root, :])}

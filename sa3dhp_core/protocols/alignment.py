@@ -7,7 +7,7 @@ all losses' views, encodes each distinct one once per step, hands every loss its
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import attrs
 import torch
@@ -106,6 +106,7 @@ class LossInput:
     steps: int
 
 
+@runtime_checkable
 class AlignmentLoss(Protocol):
     """A loss object; a `torch.nn.Module` where it has heads or buffers of its own (queues live in buffers).
 

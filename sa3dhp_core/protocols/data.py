@@ -91,6 +91,7 @@ class PoseSequences(Protocol):
         ...
 
 
+@runtime_checkable
 class ImageData(Protocol):
     """What an `image_data` component builds.
 
@@ -113,6 +114,7 @@ class ImageData(Protocol):
         ...
 
 
+@runtime_checkable
 class PoseData(Protocol):
     """What a `pose_data` component builds."""
 

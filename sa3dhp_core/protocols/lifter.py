@@ -15,5 +15,8 @@ class Lifter(Protocol):
     """A `torch.nn.Module`."""
 
     def __call__(self, keypoints: Tensor) -> Tensor:
-        """Normalised camera-plane keypoints ``(..., J, 2)`` (pixels times K inverse) -> ``(..., J, 3)`` metres."""
+        """Normalised camera-plane keypoints ``(..., J, 2)`` (pixels times K inverse) -> ``(..., J, 3)`` metres.
+
+        Root-relative, camera frame; in evaluation mode each person is lifted alone.
+        """
         ...

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import attrs
 
@@ -62,6 +62,7 @@ class StageContext(Protocol):
         ...
 
 
+@runtime_checkable
 class Method(Protocol):
     """A graph of stages; the runner orders, caches and resumes them.
 

@@ -39,7 +39,7 @@ class PosePrior(Protocol):
         ...
 
     def bound(self, raw: Tensor) -> Tensor:
-        """Squash any real ``(..., latent)`` into the latent domain; image encoders end in it."""
+        """Squash any real ``(..., latent)`` into the latent domain, a box; image encoders end in it."""
         ...
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:

@@ -6,9 +6,10 @@ Component target: ``target(config, folder=Path) -> Sink``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Sink(Protocol):
     """Receives what a run reports. A sink never raises into training; it reports its own trouble once."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 
@@ -126,7 +127,7 @@ class ConsoleSink:
 
 def duration(seconds: float) -> str:
     """Seconds as a person says them: ``9.3 s``, ``4 min 05 s``, ``2 h 07 min``."""
-    if seconds < 60:
+    if seconds < 60 or not math.isfinite(seconds):
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:

@@ -25,6 +25,7 @@ from PIL import Image
 from sa3dhp_core.cards import card_ids, skeleton
 from sa3dhp_core.cli import main
 from sa3dhp_core.components import NOUNS
+from sa3dhp_core.conformance import Bench, Subject, checks_for, run_checks
 from sa3dhp_core.errors import RecipeError, RunError, Sa3dhpError
 from sa3dhp_core.geometry import procrustes
 from sa3dhp_core.host import Host
@@ -587,6 +588,26 @@ def test_the_example_of_ones_own_works(noun: str, example: Callable[..., Host], 
     folder = tmp_path / "folder"
     folder.mkdir()
     TRIALS[noun](Example(host, noun, tables[-1] if noun == "method" else table, folder))
+
+
+CHECKED = [noun for noun in NOUNS if importlib.util.find_spec(f"sa3dhp_core.conformance.nouns.{noun}")]
+"""Nouns that the conformance kit has checks of."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("noun", CHECKED)
+def test_the_example_of_ones_own_passes_the_kit(noun: str, example: Callable[..., Host]) -> None:
+    host = example((ROOT / "docs" / "nouns" / f"{noun}.md").read_text(encoding="utf-8"))
+    (own,) = [offer.component for offer in host.components() if offer.distribution == "my-package"]
+    outcomes = list(run_checks([Subject.offered(own)], Bench(host=host)))
+    assert [(o.check, o.reason) for o in outcomes if o.failed] == []
+    assert any(check.noun == noun for check in checks_for(Subject.offered(own)))
+
+
+@pytest.mark.parametrize("noun", CHECKED)
+def test_the_page_of_a_noun_lists_the_checks_of_the_kit(noun: str) -> None:
+    text = (ROOT / "docs" / "nouns" / f"{noun}.md").read_text(encoding="utf-8")
+    assert "## Which checks hold it to that\n" in text and f"<!-- generated: checks {noun} -->\n" in text
 
 
 def named_table(content: Any, use: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from functools import cache
 from types import ModuleType
 
 import pytest
@@ -10,8 +11,7 @@ import pytest
 from sa3dhp_core.components import NOUNS
 from sa3dhp_core.conformance import Bench, Subject, checks_for, checks_of, run_checks
 from sa3dhp_core.conformance.promises import ANY, Check
-
-BENCH = Bench()
+from sa3dhp_core.host import Host
 
 
 def examples(noun: str) -> ModuleType:
@@ -19,9 +19,22 @@ def examples(noun: str) -> ModuleType:
     return importlib.import_module(f"tests.broken.{noun}")
 
 
-ROOMS = [ANY, "relation"]
+@cache
+def bench(noun: str) -> Bench:
+    """One for the components of a noun, with the host that they need."""
+    return Bench(host=getattr(examples(noun), "HOST", Host(())))
+
+
+ROOMS = [ANY, *NOUNS]
 OWN = {noun: [check for check in checks_of(noun) if check.noun == noun] for noun in ROOMS}
 CASES = [(check, examples(noun).BROKEN[check.name]) for noun in ROOMS for check in OWN[noun]]
+CASES += [
+    (check, subject)
+    for noun in ROOMS
+    for name, subject in getattr(examples(noun), "MORE", [])
+    for check in OWN[noun]
+    if check.name == name
+]
 GOOD = [subject for noun in ROOMS for subject in examples(noun).GOOD]
 
 
@@ -30,17 +43,17 @@ def test_every_check_has_a_broken_component_and_no_other_has(noun: str) -> None:
     assert OWN[noun] and sorted(examples(noun).BROKEN) == sorted(check.name for check in OWN[noun])
 
 
-@pytest.mark.parametrize(("check", "subject"), CASES, ids=[f"{check.noun}:{check.name}" for check, _ in CASES])
+@pytest.mark.parametrize(("check", "subject"), CASES, ids=[f"{check.noun}:{check.name}:{s.id}" for check, s in CASES])
 def test_a_check_rejects_the_component_made_to_break_it(check: Check, subject: Subject) -> None:
     assert check in checks_for(subject), "the component does not claim what the check is about"
     with pytest.raises(Exception) as caught:  # a promise broken, or whatever the component raises
-        check.run(subject, BENCH)
+        check.run(subject, bench(check.noun))
     assert str(caught.value)
 
 
 @pytest.mark.parametrize("subject", GOOD, ids=[subject.name for subject in GOOD])
 def test_good_components_pass_every_check(subject: Subject) -> None:
-    assert [(o.check, o.reason) for o in run_checks([subject], BENCH) if o.status != "kept"] == []
+    assert [(o.check, o.reason) for o in run_checks([subject], bench(subject.noun)) if o.status != "kept"] == []
 
 
 @pytest.mark.parametrize("noun", ROOMS)

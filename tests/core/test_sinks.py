@@ -241,7 +241,8 @@ def test_a_terminal_shows_a_live_bar_and_leaves_one_line_a_stage() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(9.26, "9.3 s"), (65, "1 min 05 s"), (3599.6, "1 h 00 min"), (7620, "2 h 07 min")]
+    ("seconds", "text"),
+    [(9.26, "9.3 s"), (65, "1 min 05 s"), (3599.6, "1 h 00 min"), (7620, "2 h 07 min"), (float("inf"), "inf s")],
 )
 def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 from zlib import crc32
 
+import attrs
 import pytest
 import torch
 from hypothesis import given, settings
@@ -22,9 +22,12 @@ from sa3dhp_alignment.config import (
 )
 from sa3dhp_alignment.contrastive import InfoNce, info_nce
 from sa3dhp_alignment.distribution import PriorMatching, sliced_wasserstein
+from sa3dhp_alignment.plugin import sa3dhp_alignment_losses
+from sa3dhp_alignment.reference import slow_info_nce, slow_wasserstein
 from sa3dhp_alignment.relational import MotionRelationLoss, PoseRelationLoss, build_relation_loss
 from sa3dhp_alignment.supervised import Distillation, Rehearsal
 from sa3dhp_core.cards import skeleton
+from sa3dhp_core.conformance import Subject, parametrize_with_checks
 from sa3dhp_core.engine.checkpoint import load_weights, save_weights
 from sa3dhp_core.errors import RecipeError
 from sa3dhp_core.geometry import average_over_time
@@ -133,21 +136,6 @@ def exact(material: LossParts, motion: Tensor) -> Any:
     return encode
 
 
-def slow_info_nce(first: Tensor, second: Tensor, clips: list[int], temperature: float) -> float:
-    """By the definition, one anchor at a time."""
-    total = 0.0
-    for anchors, others in ((first, second), (second, first)):
-        for i in range(len(anchors)):
-            positive = math.exp(float(anchors[i] @ others[i]) / temperature)
-            negatives = sum(
-                math.exp(float(anchors[i] @ others[j]) / temperature)
-                for j in range(len(others))
-                if clips[j] != clips[i]
-            )
-            total += -math.log(positive / (positive + negatives))
-    return total / (2 * len(first))
-
-
 def units(count: int, width: int, seed: int) -> Tensor:
     drawn = torch.randn(count, width, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     return nn.functional.normalize(drawn, dim=-1)
@@ -158,7 +146,7 @@ def units(count: int, width: int, seed: int) -> Tensor:
 def test_info_nce_is_what_the_definition_says(seed: int, clips: list[int]) -> None:
     first, second = units(len(clips), 4, seed), units(len(clips), 4, seed + 1)
     value = info_nce(first, second, torch.tensor(clips), 0.3)
-    assert float(value) == pytest.approx(slow_info_nce(first, second, clips, 0.3), rel=1e-9, abs=1e-12)
+    assert float(value) == pytest.approx(slow_info_nce(list(first), list(second), clips, 0.3), rel=1e-9, abs=1e-12)
     order = torch.randperm(len(clips), generator=torch.Generator().manual_seed(seed))
     assert float(info_nce(first[order], second[order], torch.tensor(clips)[order], 0.3)) == pytest.approx(float(value))
     assert float(info_nce(second, first, torch.tensor(clips), 0.3)) == pytest.approx(float(value))
@@ -333,18 +321,6 @@ def test_prior_matching_refuses_an_unknown_relation(relations: Mapping[str, Any]
         PriorMatching(PriorMatchingConfig(relation="flipp"), parts=parts(relations))
 
 
-def slow_wasserstein(first: Tensor, second: Tensor, projections: int, seed: int) -> float:
-    """For samples of one size: sort each projection, mean squared difference."""
-    directions = torch.randn(first.shape[1], projections, generator=torch.Generator().manual_seed(seed)).to(first)
-    total = 0.0
-    for k in range(projections):
-        direction = directions[:, k] / directions[:, k].norm()
-        a = sorted(float(x @ direction) for x in first)
-        b = sorted(float(x @ direction) for x in second)
-        total += sum((p - q) ** 2 for p, q in zip(a, b, strict=True)) / len(a)
-    return total / projections
-
-
 @given(seed=st.integers(0, 999), count=st.integers(2, 9), other=st.integers(2, 9))
 @settings(max_examples=20, deadline=None)
 def test_sliced_wasserstein_is_a_distance_of_samples(seed: int, count: int, other: int) -> None:
@@ -358,7 +334,12 @@ def test_sliced_wasserstein_is_a_distance_of_samples(seed: int, count: int, othe
     assert distance(first, first[order]) == pytest.approx(0, abs=1e-20)
     assert distance(first, second) == pytest.approx(distance(second, first)) and distance(first, second) > 0
     same_size = second[:1].expand(count, 4) + first.flip(1)
-    assert distance(first, same_size) == pytest.approx(slow_wasserstein(first, same_size, 12, seed))
+    assert distance(first, same_size) == pytest.approx(
+        slow_wasserstein(first, same_size, 12, torch.Generator().manual_seed(seed))
+    )
+    assert distance(first, second) == pytest.approx(
+        slow_wasserstein(first, second, 12, torch.Generator().manual_seed(seed))
+    )
     assert distance(first, first + 0.5) <= 0.25 * 4 + 1e-9, "no slice is longer than the shift"
 
 
@@ -430,3 +411,18 @@ def test_supervision_measures_the_pose_and_the_latent(
         assert loss.labelled == (images,) and loss.views == ()
         assert float(loss(given_by(z))) == pytest.approx(float(pose + weight * latent), rel=1e-4)
     assert float(loss(given_by(material.pose_prior.encode(truth)))) == pytest.approx(0, abs=1e-4)
+
+
+LOSSES = {component.id: component for component in sa3dhp_alignment_losses()}
+OTHER_TABLES = {"motion_contrast": "info-nce", "motion_relation": "relation", "moved_prior": "prior-matching"}
+"""Callables of `sa3dhp_alignment.example` that no component has for its own, and the loss that they make a table of."""
+
+
+@parametrize_with_checks(
+    [
+        Subject.offered(attrs.evolve(LOSSES[loss], example=f"sa3dhp_alignment.example:{name}"))
+        for name, loss in OTHER_TABLES.items()
+    ]
+)
+def test_other_tables_keep_the_promises(check: Any) -> None:
+    check()

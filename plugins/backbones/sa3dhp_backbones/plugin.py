@@ -25,6 +25,7 @@ def sa3dhp_backbones() -> Sequence[Component]:
             summary="any transformers AutoBackbone: from a configuration, a local folder or a hub id",
             config="sa3dhp_backbones.config:TransformersConfig",
             target="sa3dhp_backbones.pretrained:build_transformers",
+            example="sa3dhp_backbones.example:small_resnet",
         ),
     )
 

@@ -18,6 +18,8 @@ def sa3dhp_pose_data() -> Sequence[Component]:
             summary="Motion capture from BVH files, mapped to the house skeleton by joint names",
             config="sa3dhp_datasets.config:BvhConfig",
             target="sa3dhp_datasets.bvh:BvhFolder",
+            capabilities=frozenset(("families",)),
+            example="sa3dhp_datasets.example:bvh",
         ),
         Component(
             noun="pose_data",
@@ -25,6 +27,8 @@ def sa3dhp_pose_data() -> Sequence[Component]:
             summary="Motion capture from npz files of joint positions with clip starts and names",
             config="sa3dhp_datasets.config:MocapNpzConfig",
             target="sa3dhp_datasets.mocap_npz:MocapNpz",
+            capabilities=frozenset(("families",)),
+            example="sa3dhp_datasets.example:mocap_npz",
         ),
     )
 
@@ -39,5 +43,8 @@ def sa3dhp_image_data() -> Sequence[Component]:
             summary="A folder of mp4 files, each person cropped along the boxes beside it, resampled in time",
             config="sa3dhp_datasets.config:VideoFolderConfig",
             target="sa3dhp_datasets.video_folder:VideoFolder",
+            capabilities=frozenset(("clips", "families")),
+            figures={"projection-px": 0.01},
+            example="sa3dhp_datasets.example:video_folder",
         ),
     )

@@ -6,36 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from sa3dhp_datasets.bvh_file import Bvh, BvhJoint, format_bvh
+from sa3dhp_datasets import example
+from sa3dhp_datasets.bvh_file import Bvh, format_bvh
 
 MOCAP = Path(__file__).resolve().parents[4] / "shared" / "data" / "mocap"
-ROTATIONS = ("Zrotation", "Xrotation", "Yrotation")
-POSITIONS = ("Xposition", "Yposition", "Zposition")
-# name, parent, offset in metres (y up)
-PERSON = (
-    ("Hips", -1, (0, 0.95, 0)),
-    ("LeftUpLeg", 0, (0.1, -0.05, 0)),
-    ("LeftLeg", 1, (0, -0.42, 0)),
-    ("LeftFoot", 2, (0, -0.41, 0)),
-    ("RightUpLeg", 0, (-0.1, -0.05, 0)),
-    ("RightLeg", 4, (0, -0.42, 0)),
-    ("RightFoot", 5, (0, -0.41, 0)),
-    ("Spine", 0, (0, 0.1, 0)),
-    ("Spine1", 7, (0, 0.15, 0)),
-    ("Neck", 8, (0, 0.25, 0)),
-    ("Head", 9, (0, 0.1, 0)),
-    ("LeftArm", 8, (0.17, 0.2, 0)),
-    ("LeftForeArm", 11, (0.28, 0, 0)),
-    ("LeftHand", 12, (0.25, 0, 0)),
-    ("RightArm", 8, (-0.17, 0.2, 0)),
-    ("RightForeArm", 14, (-0.28, 0, 0)),
-    ("RightHand", 15, (-0.25, 0, 0)),
-)
 
 
 @pytest.fixture(scope="session")
@@ -49,24 +26,7 @@ def mocap() -> Path:
 @pytest.fixture(scope="session")
 def person() -> Callable[..., Bvh]:
     """``person(unit_m, frames, prefix)``: a standing person whose limbs swing, root-6 others-3."""
-
-    def build(unit_m: float = 0.01, frames: int = 12, prefix: str = "", fps: float = 30.0) -> Bvh:
-        joints = tuple(
-            BvhJoint(
-                prefix + name,
-                parent,
-                (offset[0] / unit_m, offset[1] / unit_m, offset[2] / unit_m),
-                POSITIONS + ROTATIONS if parent < 0 else ROTATIONS,
-            )
-            for name, parent, offset in PERSON
-        )
-        width = 6 + 3 * (len(joints) - 1)
-        phase = np.arange(frames)[:, None] / fps * 4 + np.arange(width)[None]
-        values = 20 * np.sin(phase)
-        values[:, :3] = np.asarray([0.3, 0.95, -0.2]) / unit_m
-        return Bvh(joints, 1 / fps, values)
-
-    return build
+    return example.person
 
 
 @pytest.fixture(scope="session")
@@ -100,14 +60,4 @@ def npz_file(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def write_video() -> Callable[..., None]:
     """``write_video(path, pictures, fps)``: an mp4 of ``(H, W, 3)`` uint8 pictures."""
-
-    def write(path: Path, pictures: list[NDArray[np.uint8]], fps: int = 20) -> None:
-        with av.open(str(path), "w") as container:
-            stream = container.add_stream("libx264", rate=fps, options={"crf": "8", "preset": "ultrafast"})
-            stream.height, stream.width = pictures[0].shape[:2]
-            stream.pix_fmt = "yuv420p"
-            for picture in pictures:
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-            container.mux(stream.encode())
-
-    return write
+    return example.write_video

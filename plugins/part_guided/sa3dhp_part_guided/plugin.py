@@ -18,5 +18,6 @@ def sa3dhp_image_syntheses() -> Sequence[Component]:
             summary="limbs cut from labelled images, moved to other poses, competing by depth",
             config="sa3dhp_part_guided.config:PuppetConfig",
             target="sa3dhp_part_guided.puppet:Puppet",
+            example="sa3dhp_part_guided.example:puppet",
         ),
     )

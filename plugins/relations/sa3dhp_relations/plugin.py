@@ -57,14 +57,27 @@ def sa3dhp_relations() -> tuple[Component, ...]:
 @hookimpl
 def sa3dhp_relation_networks() -> tuple[Component, ...]:
     """Networks that act on embeddings."""
+    any_relation, poses_alone = ("conditioned", "motions"), ("conditioned",)
     offers = (
-        ("residual-mlp", "z + linear + MLP, told about the element", "ResidualMlp", "networks:residual_mlp"),
-        ("fc", "the paper's fully connected 1024-512", "Fc", "networks:fc"),
-        ("through-pose", "decode, move the pose, encode: no training", "ThroughPose", "through_pose:through_pose"),
+        (
+            "residual-mlp",
+            "z + linear + MLP, told about the element",
+            "ResidualMlp",
+            "networks:residual_mlp",
+            any_relation,
+        ),
+        ("fc", "the paper's fully connected 1024-512", "Fc", "networks:fc", any_relation),
+        (
+            "through-pose",
+            "decode, move the pose, encode: no training",
+            "ThroughPose",
+            "through_pose:through_pose",
+            poses_alone,
+        ),
     )
     return tuple(
-        Component("relation_network", i, s, f"sa3dhp_relations.config:{c}", f"sa3dhp_relations.{t}")
-        for i, s, c, t in offers
+        Component("relation_network", i, s, f"sa3dhp_relations.config:{c}", f"sa3dhp_relations.{t}", claims)
+        for i, s, c, t, claims in offers
     )
 
 
@@ -72,17 +85,18 @@ def sa3dhp_relation_networks() -> tuple[Component, ...]:
 def sa3dhp_relation_scores() -> tuple[Component, ...]:
     """Latent distances."""
     offers = (
-        ("latent-distance", "mean distance of anchor and partner", "LatentDistance", "latent_distance"),
+        ("latent-distance", "mean distance of anchor and partner", "LatentDistance", "latent_distance", ("symmetric",)),
         (
             "relative-latent-distance",
             "the same, relative to random pairs",
             "RelativeLatentDistance",
             "relative_latent_distance",
+            (),
         ),
     )
     return tuple(
-        Component("relation_score", i, s, f"sa3dhp_relations.config:{c}", f"sa3dhp_relations.scores:{t}")
-        for i, s, c, t in offers
+        Component("relation_score", i, s, f"sa3dhp_relations.config:{c}", f"sa3dhp_relations.scores:{t}", claims)
+        for i, s, c, t, claims in offers
     )
 
 

@@ -18,6 +18,7 @@ def sa3dhp_sinks() -> Sequence[Component]:
             summary="One self-contained HTML page about the run, written when it closes.",
             config="sa3dhp_report.config:ReportConfig",
             target="sa3dhp_report.sink:ReportSink",
+            capabilities=frozenset(("keeps-results",)),
         ),
         Component(
             noun="sink",
@@ -25,5 +26,6 @@ def sa3dhp_sinks() -> Sequence[Component]:
             summary="Scalars and results as TensorBoard event files.",
             config="sa3dhp_report.config:TensorBoardConfig",
             target="sa3dhp_report.tensorboard:TensorBoardSink",
+            capabilities=frozenset(("keeps-results",)),
         ),
     )

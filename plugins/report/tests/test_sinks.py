@@ -78,3 +78,14 @@ def test_tensorboard_holds_scalars_and_results_and_a_resumed_run_repeats_no_step
     found = scalars(tmp_path / "tensorboard/row_adapted", "loss/adaptation")
     assert found == [(step, float(step)) for step in (1, 2, 3)] + [(step, 10.0 * step) for step in range(4, 9)]
     assert scalars(tmp_path / "tensorboard/results", "target-test/mpjpe-root/adapted") == [(0, 79.5)]
+
+
+def test_tensorboard_says_once_that_its_folder_is_gone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (offered,) = (component for component in sa3dhp_sinks() if component.id == "tensorboard")
+    sink = offered.load_target()(TensorBoardConfig(), folder=tmp_path / "run")
+    (tmp_path / "run").write_text("a file where the folder should be")
+    for stage in ("first", "second"):
+        sink.progress(stage, 1, {"loss": 1.0})
+    sink.result({"row": "adapted", "value": 1.0})
+    sink.close()
+    assert capsys.readouterr().err.count("cannot be written") == 1

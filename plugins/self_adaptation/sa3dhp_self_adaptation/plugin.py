@@ -18,5 +18,6 @@ def sa3dhp_methods() -> Sequence[Component]:
             summary="self-adaptation by non-local relation distillation in latent space (NeurIPS 2021), with controls",
             config="sa3dhp_self_adaptation.config:Settings",
             target="sa3dhp_self_adaptation.method:SelfAdaptation",
+            example="sa3dhp_self_adaptation.example:recipe",
         ),
     )

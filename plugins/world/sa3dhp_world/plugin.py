@@ -17,6 +17,8 @@ def sa3dhp_image_data() -> list[Component]:
             config="sa3dhp_world.config:WorldConfig",
             target="sa3dhp_world.data:WorldImages",
             capabilities=frozenset(("labels", "clips", "parts", "families")),
+            figures={"projection-px": 0.01},
+            example="sa3dhp_world.example:images",
         )
     ]
 
@@ -32,6 +34,7 @@ def sa3dhp_pose_data() -> list[Component]:
             config="sa3dhp_world.config:WorldMotionConfig",
             target="sa3dhp_world.data:WorldMotion",
             capabilities=frozenset(("families",)),
+            example="sa3dhp_world.example:motion",
         )
     ]
 
@@ -46,5 +49,6 @@ def sa3dhp_commands() -> list[Component]:
             summary="Render videos with boxes and ground truth, and contact sheets, from the embedded world.",
             config="sa3dhp_world.config:CommandConfig",
             target="sa3dhp_world.commands:app",
+            capabilities=frozenset(("helps-quickly",)),
         )
     ]

@@ -42,12 +42,15 @@ def refuses_unknown_keys(subject: Subject, bench: Bench) -> None:
 
 @check(ANY, "its config is imported without torch or another heavy library, so that listing plugins stays quick")
 def lists_without_heavy_libraries(subject: Subject, bench: Bench) -> None:
-    if (component := subject.component) is None:
-        return
-    module = component.config.partition(":")[0]
+    if (component := subject.component) is not None:
+        need_light(component.config.partition(":")[0], HEAVY)
+
+
+def need_light(module: str, heavy: tuple[str, ...]) -> None:
+    """Raise `BrokenPromise` where importing a module, in a process of its own, imports a heavy library."""
     code = (
-        f"import sys; sys.path[:0] = {sys.path!r}; import {module}; print(*sorted(set(sys.modules) & set({HEAVY!r})))"
+        f"import sys; sys.path[:0] = {sys.path!r}; import {module}; print(*sorted(set(sys.modules) & set({heavy!r})))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     must(run.returncode == 0, f"{module} cannot be imported", run.stderr.strip()[-500:])
-    must(not run.stdout.strip(), f"importing {module} imports more than a listing needs", run.stdout.strip())
+    must(not run.stdout.strip(), f"importing {module} imports a heavy library", run.stdout.strip())
