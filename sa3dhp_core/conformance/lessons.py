@@ -24,6 +24,9 @@ from sa3dhp_core.types import WHOLE
 FEW = 3
 """Steps that show whether training repeats."""
 
+KEPT = 64
+"""Batches of a lesson that are kept for comparison."""
+
 Begin = Callable[[Subject, Bench, int], "Lesson"]
 """``begin(subject, bench, seed)``: a module with initial weights of the seed, and its task on the bench's motion."""
 
@@ -39,7 +42,7 @@ class Lesson:
         module: to be trained.
         task: its own.
         frozen: modules that it was given and must leave as they are.
-        drawn: what the task has drawn so far, in order.
+        drawn: what the task drew first, in order.
     """
 
     module: Any
@@ -49,16 +52,18 @@ class Lesson:
 
 
 def recorded(draw: Callable[..., Tensor], drawn: list[Tensor]) -> Callable[..., Tensor]:
-    """A draw that keeps what it gave."""
+    """A draw that keeps the first that it gave."""
 
-    def keep(*arguments: Any, **named: Any) -> Tensor:
-        drawn.append(draw(*arguments, **named))
-        return drawn[-1].clone()
+    def given(*arguments: Any, **named: Any) -> Tensor:
+        batch = draw(*arguments, **named)
+        if len(drawn) < KEPT:
+            drawn.append(batch.clone())
+        return batch
 
-    return keep
+    return given
 
 
-def train(task: Task, bench: Bench, steps: int | None, noise: int = 0) -> list[Update]:
+def train(task: Task, bench: Bench, steps: int | None, noise: int = 0) -> int:
     """Run a task's first steps as the engine does.
 
     Args:
@@ -66,8 +71,14 @@ def train(task: Task, bench: Bench, steps: int | None, noise: int = 0) -> list[U
         bench: seeds the steps.
         steps: at most so many; None for all of the task.
         noise: what the seeds of the default generators differ by, as they do among processes.
+
+    Returns:
+        How many updates there were.
+
+    Raises:
+        BrokenPromise: the engine could not apply an update.
     """
-    optimizers, done = task.optimizers(), []
+    optimizers, done = task.optimizers(), 0
     average = MovingAverage(task.modules, task.ema) if task.ema is not None else None
     with torch.random.fork_rng():
         for step in range(task.steps if steps is None else min(steps, task.steps)):
@@ -76,7 +87,7 @@ def train(task: Task, bench: Bench, steps: int | None, noise: int = 0) -> list[U
             for update in task.updates(step, generator, WHOLE):
                 _need_applicable(update, list(optimizers))
                 _apply(update, *optimizers[update.optimizer], task.clip_norm)
-                done.append(update)
+                done += 1
             if average is not None:
                 average.update(task.modules, step)
     if average is not None and done:

@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from sa3dhp_backbones.config import TransformersConfig
 from sa3dhp_core.errors import PluginError, nearest
 
+UNUSED = ("mask_token", "swin.layernorm.weight", "swin.layernorm.bias")
+"""Ends of the names of parameters that only other uses of a model need: no feature map depends on them."""
+
 
 class TransformersBackbone(nn.Module):
     """`Backbone` around a transformers backbone; its blocks are named ``res1`` (the stem), ``res2``, … as published."""
@@ -27,13 +30,15 @@ class TransformersBackbone(nn.Module):
 
     @property
     def blocks(self) -> Mapping[str, nn.Module]:
-        """Stem and stages by name; a model without stages is one block, ``all``."""
+        """Stem, stages and the norm of the output, where there is one; a model without stages is one block, ``all``."""
         encoder = getattr(self.model, "encoder", None)
         stages = getattr(encoder, "stages", None)
         if stages is None:
             return {"all": self.model}
         named: dict[str, nn.Module] = {"res1": getattr(self.model, "embedder", None) or self.model.embeddings}  # type: ignore[dict-item]
-        return named | {f"res{number}": stage for number, stage in enumerate(stages, start=2)}
+        named |= {f"res{number}": stage for number, stage in enumerate(stages, start=2)}
+        norms = getattr(self.model, "hidden_states_norms", None)
+        return named if norms is None else named | {"norm": norms}
 
     def forward(self, images: Tensor) -> Tensor:
         """Images ``(N, 3, H, W)`` in [0, 1] to the chosen stage's feature map."""
@@ -63,6 +68,7 @@ def build_transformers(config: TransformersConfig) -> TransformersBackbone:
             hint=nearest(config.name, ("resnet", "convnext", "convnextv2", "dinov2", "swin", "beit")),
         ) from error
     _drop_unused_stages(model, config.stage)
+    _freeze_unused(model)
     return TransformersBackbone(model, int(model.channels[-1]), config.mean, config.std)
 
 
@@ -105,3 +111,10 @@ def _drop_unused_stages(model: nn.Module, stage: str) -> None:
     stages = getattr(encoder, "stages", None)
     if isinstance(stages, nn.ModuleList) and stage.startswith("stage"):
         encoder.stages = stages[: int(stage.removeprefix("stage"))]  # type: ignore[union-attr]
+
+
+def _freeze_unused(model: nn.Module) -> None:
+    """Ask no gradient of what never gets one: distributed training would wait for it."""
+    for name, parameter in model.named_parameters():
+        if name.endswith(UNUSED):
+            parameter.requires_grad_(False)
