@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sa3dhp_core.atomic import seeded
 from sa3dhp_core.conformance.bench import Bench
 from sa3dhp_core.conformance.lessons import Lesson, frozen_checks, recorded, task_checks, train
 from sa3dhp_core.conformance.modules import made, need_clean_map, need_close, need_finite, stir
@@ -37,7 +38,8 @@ def begin(subject: Subject, bench: Bench, seed: int) -> Lesson:
     """A new prior with its task, on the bench's motion."""
     pose_prior, drawn = PlainPosePrior(bench.skeleton), []  # type: ignore[var-annotated]
     prior = made(subject, bench, seed, pose_prior=pose_prior)
-    task = prior.task(recorded(bench.motion.train.sequences, drawn))
+    with seeded(bench.seed, NOUN, seed):  # as the runner seeds the beginning of a stage
+        task = prior.task(recorded(bench.motion.train.sequences, drawn))
     return Lesson(prior, task, {"pose prior": pose_prior}, drawn)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sa3dhp_core.atomic import seeded
 from sa3dhp_core.conformance.bench import Bench
 from sa3dhp_core.conformance.lessons import Lesson, recorded, task_checks, train
 from sa3dhp_core.conformance.modules import (
@@ -44,7 +45,9 @@ def parts(bench: Bench, table: Mapping[str, Any]) -> dict[str, Any]:
 def begin(subject: Subject, bench: Bench, seed: int) -> Lesson:
     """A new prior with its task, on the bench's motion."""
     prior, drawn = made(subject, bench, seed), []  # type: ignore[var-annotated]
-    return Lesson(prior, prior.task(recorded(bench.motion.train.poses, drawn)), {}, drawn)
+    with seeded(bench.seed, NOUN, seed):  # as the runner seeds the beginning of a stage
+        task = prior.task(recorded(bench.motion.train.poses, drawn))
+    return Lesson(prior, task, {}, drawn)
 
 
 def trained(subject: Subject, bench: Bench) -> Any:

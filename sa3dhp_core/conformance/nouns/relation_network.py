@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sa3dhp_core.atomic import seeded
 from sa3dhp_core.conformance.bench import Bench
 from sa3dhp_core.conformance.lessons import Lesson, frozen_checks, recorded, task_checks, train
 from sa3dhp_core.conformance.modules import (
@@ -55,7 +56,9 @@ def on_poses(subject: Subject, bench: Bench, relation: Any, seed: int = 0) -> Le
     prior, drawn = PlainPosePrior(bench.skeleton), []  # type: ignore[var-annotated]
     network = made(subject, bench, seed, pose_prior=prior, condition=relation.condition)
     draw = recorded(bench.motion.train.poses, drawn)
-    return Lesson(network, network.task(relation, prior, None, draw, FRAMES), {"pose prior": prior}, drawn)
+    with seeded(bench.seed, NOUN, seed):  # as the runner seeds the beginning of a stage
+        task = network.task(relation, prior, None, draw, FRAMES)
+    return Lesson(network, task, {"pose prior": prior}, drawn)
 
 
 def on_motions(subject: Subject, bench: Bench) -> Lesson:
