@@ -160,12 +160,15 @@ def checks_part(noun: str) -> str:
     own = [check for check in checks_of(noun) if check.noun == noun]
     rows = [[f"`{c.name}`", c.promise, ", ".join(f"`{need}`" for need in sorted(c.needs))] for c in own]
     lines = [table(["check", "promise", "if it claims"], rows)]
-    claims = {**CAPABILITIES.get(noun, {}), **FIGURES.get(noun, {})}
-    if claims:
-        kinds = ["capability" if name in CAPABILITIES.get(noun, {}) else "figure" for name in claims]
-        claimed = [[f"`{name}`", kind, claims[name]] for name, kind in zip(claims, kinds, strict=True)]
+    if claimed := claim_rows(noun):
         lines += ["", table(["it may claim", "as a", "which says"], claimed)]
     return "\n".join(lines)
+
+
+def claim_rows(noun: str) -> list[list[str]]:
+    """What components of a noun can claim: name, kind and meaning."""
+    kinds = (("capability", CAPABILITIES), ("figure", FIGURES))
+    return [[f"`{name}`", kind, meaning] for kind, known in kinds for name, meaning in known.get(noun, {}).items()]
 
 
 def recipes_part(_: str) -> str:
@@ -198,12 +201,7 @@ def command_tree() -> Any:
 
 def claims_part(_: str) -> str:
     """What components of each noun can claim."""
-    rows = [
-        [f"[`{noun}`](nouns/{noun}.md)", f"`{name}`", kind, meaning]
-        for noun in NOUNS
-        for kind, vocabulary in (("capability", CAPABILITIES), ("figure", FIGURES))
-        for name, meaning in vocabulary.get(noun, {}).items()
-    ]
+    rows = [[f"[`{noun}`](nouns/{noun}.md)", *row] for noun in NOUNS for row in claim_rows(noun)]
     return table(["noun", "claim", "kind", "what it says"], rows)
 
 
