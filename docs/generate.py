@@ -155,8 +155,6 @@ def component_lines(offer: Offer) -> Iterator[str]:
 
 def checks_part(noun: str) -> str:
     """What the conformance kit checks of a noun's components, and what they may claim."""
-    from sa3dhp_core.conformance import checks_of
-
     own = [check for check in checks_of(noun) if check.noun == noun]
     rows = [[f"`{c.name}`", c.promise, ", ".join(f"`{need}`" for need in sorted(c.needs))] for c in own]
     lines = [table(["check", "promise", "if it claims"], rows)]

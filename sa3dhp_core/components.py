@@ -47,6 +47,7 @@ CAPABILITIES: dict[str, dict[str, str]] = {
         "zero-when-consistent": "is zero where all that it is handed is encoded rightly, and above zero elsewhere",
         "permutation-invariant": "the order of clips and of labelled images in a step does not matter",
     },
+    "relation_selection": {"order-free": "does not mind the order in which a recipe lists its relations"},
     "relation_score": {"symmetric": "exchanging anchors and partners does not matter"},
     "pose_prior": {"constant-bone-lengths": "all decoded poses have the same bone lengths, left and right alike"},
     "relation_network": {

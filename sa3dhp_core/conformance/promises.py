@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -109,11 +108,4 @@ def checks_of(noun: str) -> tuple[Check, ...]:
 
 def room(noun: str) -> Any:
     """The module that holds a noun's checks and the parts that its components are built from."""
-    if noun in ROOMLESS:
-        return importlib.import_module("sa3dhp_core.conformance.nouns")
     return importlib.import_module(f"sa3dhp_core.conformance.nouns.{noun}")
-
-
-_ROOMS = Path(__file__).parent / "nouns"
-ROOMLESS = frozenset(noun for noun in NOUNS if not (_ROOMS / f"{noun}.py").is_file())
-"""Nouns that have no checks of their own yet; to be deleted, and `room` shortened, when there are none."""

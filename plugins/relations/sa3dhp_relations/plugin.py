@@ -113,7 +113,14 @@ def sa3dhp_relation_selections() -> tuple[Component, ...]:
         ),
     )
     return tuple(
-        Component("relation_selection", i, s, f"sa3dhp_relations.config:{c}", f"sa3dhp_relations.selection:{t}")
+        Component(
+            "relation_selection",
+            i,
+            s,
+            f"sa3dhp_relations.config:{c}",
+            f"sa3dhp_relations.selection:{t}",
+            capabilities=frozenset({"order-free"}),
+        )
         for i, s, c, t in offers
     )
 
@@ -128,5 +135,6 @@ def sa3dhp_commands() -> tuple[Component, ...]:
             "Rank a run's relations by what they pin down, and choose a set of them.",
             "sa3dhp_relations.config:Commands",
             "sa3dhp_relations.commands:app",
+            capabilities=frozenset({"helps-quickly"}),
         ),
     )
