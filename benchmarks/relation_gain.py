@@ -67,7 +67,9 @@ ENDLESS = 1000.0
 ALL = (*((name,) for name in RELATIONS), *SETS)
 REPEATED: tuple[tuple[str, ...], ...] = ((), ("flip",), ("orbit",))
 """Rows that are trained twice, with other batches: what chance does."""
-START, WITHOUT, AGAIN = "source-only", "without relation", ", again"
+CONTROLS = ("rotate-5", "rotate-45", "orbit")
+"""Relations whose images are compared as if nothing had moved: what the energy gains without its geometry."""
+START, WITHOUT, AGAIN, UNMOVED = "source-only", "without relation", ", again", ", answered by the identity"
 
 
 def row_name(relations: tuple[str, ...]) -> str:
@@ -83,13 +85,16 @@ def recipe_of(seed: int, steps: int) -> Recipe:
     rows = [{"name": START, "kind": "source"}, _row(WITHOUT, ())]
     rows += [_row(row_name(names), names) for names in ALL]
     rows += [_row(f"{row_name(names)}{AGAIN}", names) for names in REPEATED]
+    rows += [_row(f"{name}{UNMOVED}", (f"{name}{UNMOVED}",)) for name in CONTROLS]
+    energies = [{**energy, "name": name, "relation": name} for name in RELATIONS]
+    energies += [{**energy, "name": f"{name}{UNMOVED}", "relation": name, "answer": "identity"} for name in CONTROLS]
     changes = {
         "id": "relation-gain",
         "summary": "what every relation gains alone and in sets, beside the same adaptation without any",
         "seed": seed,
         "data": {role: {**table, "seed": seed} for role, table in plain["data"].items()},
         "relations": [{"use": "geometric", "name": name, "expression": text} for name, text in RELATIONS.items()],
-        "losses": [*({**energy, "name": name, "relation": name} for name in RELATIONS), matching, {"use": "rehearsal"}],
+        "losses": [*energies, matching, {"use": "rehearsal"}],
         "settings": {**plain["settings"], "adaptation": {**plain["settings"]["adaptation"], "steps": steps}},
         "rows": rows,
         "sinks": [],
