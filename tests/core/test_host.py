@@ -62,9 +62,9 @@ BROKEN = {
         "'acts-on-images'",
     ),
     "capability-of-none": (
-        plugin("sa3dhp_sinks", "return [sink('x', capabilities=['geometric'])]"),
+        plugin("sa3dhp_methods", "return [sink('x', 'method', capabilities=['geometric'])]"),
         "unknown capability 'geometric'",
-        "a sink can claim none",
+        "a method can claim none",
     ),
     "unknown-figure": (
         plugin("sa3dhp_sinks", "return [sink('x', figures={'speed': 1.0})]"),
