@@ -52,7 +52,7 @@ def slow_info_nce(first: Sequence[Tensor], second: Sequence[Tensor], clips: list
     total = 0.0
     for anchors, others in ((first, second), (second, first)):
         for i, anchor in enumerate(anchors):
-            weight = [math.exp(float(anchor @ other) / temperature) for other in others]
+            weight = [math.exp(float((anchor @ other).detach()) / temperature) for other in others]
             negatives = sum(w for j, w in enumerate(weight) if clips[j] != clips[i])
             total += -math.log(weight[i] / (weight[i] + negatives))
     return total / (2 * len(first))
