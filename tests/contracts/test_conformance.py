@@ -9,7 +9,7 @@ import pytest
 from sa3dhp_core.conformance import parametrize_with_checks
 from tests.contracts.test_hooks import HOST
 
-ROOMS = ("relation",)
+ROOMS = ("relation", "keypoint_data")
 
 
 @pytest.mark.slow

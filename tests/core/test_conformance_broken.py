@@ -19,7 +19,7 @@ def examples(noun: str) -> ModuleType:
     return importlib.import_module(f"tests.broken.{noun}")
 
 
-ROOMS = [ANY, "relation"]
+ROOMS = [ANY, "relation", "keypoint_data"]
 OWN = {noun: [check for check in checks_of(noun) if check.noun == noun] for noun in ROOMS}
 CASES = [(check, examples(noun).BROKEN[check.name]) for noun in ROOMS for check in OWN[noun]]
 GOOD = [subject for noun in ROOMS for subject in examples(noun).GOOD]
