@@ -30,7 +30,7 @@ MM = 1000.0
 Metric = Literal["mpjpe", "pck", "auc", "accel"]
 Alignment = Literal["none", "scale", "procrustes"]
 Scale = Literal["predicted", "fitted"]
-Hypotheses = Literal["single", "best-of-depth-mirror"]
+Hypotheses = Literal["single", "best-of-depth-mirror", "one-depth-mirror"]
 
 UNITS: dict[str, str] = {"mpjpe": "mm", "pck": "%", "auc": "%", "accel": "mm/frame^2"}
 
@@ -51,7 +51,8 @@ class Protocol:
             is fitted, size).
         scale: ``predicted`` (as it is) or ``fitted`` to the truth.
         hypotheses: ``single``, or ``best-of-depth-mirror``: a pose counts as the better of itself and its mirror in
-            depth, each after alignment, by mean distance.
+            depth, each after alignment, by mean distance; ``one-depth-mirror``: all poses, or all of their mirrors,
+            whichever are better on the mean over the set.
         averaging: ``sample``: every joint of every sample (of ``accel``: of every inner frame) weighs the same.
         unit: of the value.
         oracle_inputs: what of the truth enters the prediction before it is compared.
@@ -77,7 +78,7 @@ class Protocol:
         oracles = {
             "true scale": self.scale == "fitted",
             "true orientation": self.alignment == "procrustes",
-            "true depth sign": self.hypotheses == "best-of-depth-mirror",
+            "true depth sign": self.hypotheses != "single",
         }
         problems = [
             (
@@ -193,7 +194,7 @@ class Accumulator:
             )
         self._protocol, self._skeleton = protocol, skeleton
         self._joints = protocol.joints or skeleton.joints
-        self._sums = torch.zeros(len(self._joints), dtype=torch.float64)
+        self._sums = torch.zeros(1, len(self._joints), dtype=torch.float64)
         self._count = 0
 
     def add(self, prediction: Tensor, truth: Tensor) -> None:
@@ -207,14 +208,14 @@ class Accumulator:
             DataError: shapes differ or do not fit the skeleton, values are not finite, or T is too small.
         """
         values = _per_sample(self._protocol, prediction, truth, self._skeleton, self._joints)
-        self._sums += values.sum(dim=0).cpu()
-        self._count += len(values)
+        self._sums = self._sums + values.sum(dim=1).cpu()
+        self._count += values.shape[1]
 
     def result(self) -> Evaluation:
         """The mean over all samples so far; raises `DataError` if there are none."""
         if self._count == 0:
             raise DataError(f"nothing to evaluate by {self._protocol.id!r}", expected="at least one sample")
-        means = (self._sums / self._count).tolist()
+        means = self._better().tolist()
         return Evaluation(
             protocol=self._protocol.id,
             value=math.fsum(means) / len(means),
@@ -222,6 +223,13 @@ class Accumulator:
             per_joint=dict(zip(self._joints, means, strict=True)),
             count=self._count,
         )
+
+    def _better(self) -> Tensor:
+        """``(K,)`` of each counted joint the mean over samples, of the better set of hypotheses."""
+        means = self._sums / self._count
+        smaller = UNITS[self._protocol.metric] != "%"
+        whole = means.mean(dim=-1)
+        return means[int(whole.argmin() if smaller else whole.argmax())]
 
 
 def evaluate(protocol: Protocol, prediction: Tensor, truth: Tensor, skeleton: Skeleton) -> Evaluation:
@@ -273,7 +281,7 @@ def _checked(prediction: Tensor, truth: Tensor, skeleton: Skeleton) -> tuple[Ten
 def _per_sample(
     protocol: Protocol, prediction: Tensor, truth: Tensor, skeleton: Skeleton, joints: tuple[str, ...]
 ) -> Tensor:
-    """``(N, K)``: of each sample and counted joint, what the protocol averages."""
+    """``(H, N, K)``: of each set of hypotheses, sample and counted joint, what the protocol averages."""
     moving, fixed = _checked(prediction, truth, skeleton)
     if protocol.root != "none":
         root = skeleton.index(protocol.root)
@@ -287,11 +295,14 @@ def _per_sample(
             )
         moving, fixed = (poses.diff(n=2, dim=-3) for poses in (moving, fixed))
     moving, fixed = moving.flatten(0, -3), fixed.flatten(0, -3)
-    distance_mm = _distance_mm(protocol, moving, fixed)
-    if protocol.hypotheses == "best-of-depth-mirror":
-        other = _distance_mm(protocol, moving * moving.new_tensor([1.0, 1.0, -1.0]), fixed)
-        better = other.mean(dim=-1, keepdim=True) < distance_mm.mean(dim=-1, keepdim=True)
-        distance_mm = torch.where(better, other, distance_mm)
+    distance_mm = _distance_mm(protocol, moving, fixed).unsqueeze(0)
+    if protocol.hypotheses != "single":
+        other = _distance_mm(protocol, moving * moving.new_tensor([1.0, 1.0, -1.0]), fixed).unsqueeze(0)
+        if protocol.hypotheses == "one-depth-mirror":
+            distance_mm = torch.cat([distance_mm, other])
+        else:
+            better = other.mean(dim=-1, keepdim=True) < distance_mm.mean(dim=-1, keepdim=True)
+            distance_mm = torch.where(better, other, distance_mm)
     if protocol.metric in ("mpjpe", "accel"):
         return distance_mm
     thresholds = distance_mm.new_tensor(protocol.thresholds_mm)
