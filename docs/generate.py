@@ -47,10 +47,7 @@ CHOICES = {
 }
 """How protocols choose among hypotheses, as a table says it."""
 
-NOT_SHIPPED = {
-    "lifter": "the methods of this repository go from images to poses directly; the hook is there for methods that "
-    "start from 2D keypoints",
-}
+NOT_SHIPPED: dict[str, str] = {}
 """Nouns that no plugin of this repository offers, and why."""
 
 NOT_LISTED = ("help", "install_completion", "show_completion")

@@ -154,6 +154,7 @@ PARTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "pose_prior": lambda _: {"skeleton": skeleton()},
     "motion_prior": lambda _: {"pose_prior": pose_prior(), "frames": FRAMES},
     "relation": lambda _: {"skeleton": skeleton()},
+    "lifter": lambda _: {"skeleton": skeleton()},
     "relation_network": network_parts,
     "alignment_loss": loss_parts,
     "relation_score": lambda _: {},
