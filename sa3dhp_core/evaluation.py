@@ -32,6 +32,9 @@ Alignment = Literal["none", "scale", "procrustes"]
 Scale = Literal["predicted", "fitted"]
 Hypotheses = Literal["single", "best-of-depth-mirror", "one-depth-mirror"]
 
+AT_ONCE = 4096
+"""Poses that are compared at once: as many as stay in a processor's cache."""
+
 UNITS: dict[str, str] = {"mpjpe": "mm", "pck": "%", "auc": "%", "accel": "mm/frame^2"}
 
 
@@ -207,6 +210,15 @@ class Accumulator:
         Raises:
             DataError: shapes differ or do not fit the skeleton, values are not finite, or T is too small.
         """
+        if self._protocol.metric == "accel":
+            self._add(prediction, truth)
+            return
+        _fitting(prediction, truth, self._skeleton)
+        some, fixed = (poses.reshape(-1, *poses.shape[-2:]).split(AT_ONCE) for poses in (prediction, truth))
+        for moving, still in zip(some, fixed, strict=True):
+            self._add(moving, still)
+
+    def _add(self, prediction: Tensor, truth: Tensor) -> None:
         values = _per_sample(self._protocol, prediction, truth, self._skeleton, self._joints)
         self._sums = self._sums + values.sum(dim=1).cpu()
         self._count += values.shape[1]
@@ -260,22 +272,34 @@ def spread(prediction: Tensor, truth: Tensor, skeleton: Skeleton) -> float:
     return own / wanted
 
 
-def _checked(prediction: Tensor, truth: Tensor, skeleton: Skeleton) -> tuple[Tensor, Tensor]:
-    """Both in double, with at least one leading axis, after refusing what cannot be compared."""
+def _fitting(prediction: Tensor, truth: Tensor, skeleton: Skeleton) -> None:
+    """Raise `DataError` unless both are poses of one shape."""
     need_poses(prediction, skeleton, "predictions")
     need_poses(truth, skeleton, "true poses")
     if prediction.shape != truth.shape:
         raise DataError(
             "predictions and truth differ in shape", found=tuple(prediction.shape), expected=tuple(truth.shape)
         )
+
+
+def _checked(prediction: Tensor, truth: Tensor, skeleton: Skeleton) -> tuple[Tensor, Tensor]:
+    """Both in double, with at least one leading axis, after refusing what cannot be compared."""
+    _fitting(prediction, truth, skeleton)
     for poses, name in ((prediction, "predictions"), (truth, "true poses")):
-        wrong = int((~torch.isfinite(poses)).flatten(-2).any(dim=-1).sum())
-        if wrong:
+        if not bool(torch.isfinite(poses.sum(dtype=torch.float64))):
+            wrong = int((~torch.isfinite(poses)).flatten(-2).any(dim=-1).sum())
             raise DataError(f"{name} have NaN or infinite joints", found=f"{wrong} such poses", expected="none")
-    moving, fixed = (poses.detach().to(torch.float64) for poses in (prediction, truth))
-    if moving.dim() == 2:
-        moving, fixed = moving.unsqueeze(0), fixed.unsqueeze(0)
+    moving, fixed = (_samples_innermost(poses) for poses in (prediction, truth))
     return moving, fixed.to(moving.device)
+
+
+def _samples_innermost(poses: Tensor) -> Tensor:
+    """The same ``(..., J, 3)`` in double, at least one leading axis; poses lie side by side in memory, joint by joint.
+
+    Sums over joints and coordinates then run over many poses at once.
+    """
+    poses = poses.detach() if poses.dim() > 2 else poses.detach().unsqueeze(0)
+    return poses.movedim((-2, -1), (0, 1)).contiguous().double().movedim((0, 1), (-2, -1))
 
 
 def _per_sample(
@@ -283,11 +307,12 @@ def _per_sample(
 ) -> Tensor:
     """``(H, N, K)``: of each set of hypotheses, sample and counted joint, what the protocol averages."""
     moving, fixed = _checked(prediction, truth, skeleton)
-    if protocol.root != "none":
+    if protocol.root != "none" and protocol.alignment != "procrustes":  # which moves poses itself
         root = skeleton.index(protocol.root)
         moving, fixed = (poses - poses[..., root : root + 1, :] for poses in (moving, fixed))
-    kept = [skeleton.index(joint) for joint in joints]
-    moving, fixed = moving[..., kept, :], fixed[..., kept, :]
+    if joints != skeleton.joints:
+        kept = [skeleton.index(joint) for joint in joints]
+        moving, fixed = moving[..., kept, :], fixed[..., kept, :]
     if protocol.metric == "accel":
         if moving.dim() < 4 or moving.shape[-3] < 3:
             raise DataError(
@@ -314,4 +339,5 @@ def _distance_mm(protocol: Protocol, moving: Tensor, fixed: Tensor) -> Tensor:
         moving = procrustes(moving, fixed, scale=protocol.scale == "fitted")
     elif protocol.alignment == "scale":
         moving = fit_scale(moving, fixed)
-    return MM * (moving - fixed).norm(dim=-1)
+    apart = moving - fixed
+    return MM * (apart * apart).sum(dim=-1).sqrt()
