@@ -1,6 +1,7 @@
 """The student's trunk: semantic graph convolutions and attention over body parts (METHOD.md section 2).
 
-Edges and parts come from the skeleton's card. Messages travel through torch-geometric.
+Edges and parts come from the skeleton's card. Messages travel through torch-geometric. Inside, joints are the first
+axis, ``(J, N, C)``: what a joint says is then one piece of memory, which is gathered and summed much faster.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class SemanticConvolution(MessagePassing):
     told: Tensor
 
     def __init__(self, enter: int, leave: int, skeleton: Skeleton) -> None:
-        super().__init__(aggr="add", node_dim=-2)
+        super().__init__(aggr="add", node_dim=0)
         index = edges(skeleton)
         self.register_buffer("edge_index", index, persistent=False)
         self.register_buffer("told", torch.cat([index[1], torch.arange(len(skeleton))]), persistent=False)
@@ -46,14 +47,14 @@ class SemanticConvolution(MessagePassing):
         self.logits = nn.Parameter(0.1 * torch.randn(len(self.told), leave))
 
     def forward(self, values: Tensor) -> Tensor:
-        """``(N, J, C)`` to ``(N, J, C')``."""
-        joints, bones = values.shape[-2], self.edge_index.shape[1]
-        weight = softmax(self.logits, self.told, num_nodes=joints, dim=0)
+        """``(J, N, C)`` to ``(J, N, C')``."""
+        bones = self.edge_index.shape[1]
+        weight = softmax(self.logits, self.told, num_nodes=len(values), dim=0).unsqueeze(1)
         heard: Tensor = self.propagate(self.edge_index, x=self.other(values), weight=weight[:bones])
-        return heard + weight[bones:] * self.own(values)
+        return torch.addcmul(heard, weight[bones:], self.own(values))
 
     def message(self, x_j: Tensor, weight: Tensor) -> Tensor:
-        """What each bone carries, ``(N, E, C')``."""
+        """What each bone carries, ``(E, N, C')``."""
         return weight * x_j
 
 
@@ -71,11 +72,12 @@ class PartAttention(nn.Module):
         self._groups = groups(skeleton)
 
     def forward(self, values: Tensor) -> Tensor:
-        """``(N, J, C)`` to the same."""
-        told = self.tell(values)
-        key, value = torch.stack([told[:, group].amax(dim=1) for group in self._groups], dim=1).chunk(2, dim=-1)
-        heard = nn.functional.scaled_dot_product_attention(self.ask(values), key, value)
-        return values + _by_channel(self.norm, self.leave(heard))
+        """``(J, N, C)`` to the same."""
+        told, ask = self.tell(values), self.ask(values).transpose(0, 1)
+        parts = torch.stack([told[list(group)].amax(dim=0) for group in self._groups], dim=1)
+        key, value = parts.chunk(2, dim=-1)
+        weight = (torch.bmm(ask, key.mT) * ask.shape[-1] ** -0.5).softmax(dim=-1)
+        return values + _by_channel(self.norm, self.leave(torch.bmm(weight, value).transpose(0, 1)))
 
 
 class Unit(nn.Module):
@@ -87,7 +89,7 @@ class Unit(nn.Module):
         self.attention = PartAttention(width, skeleton)
 
     def forward(self, values: Tensor) -> Tensor:
-        """``(N, J, C)`` to ``(N, J, width)``."""
+        """``(J, N, C)`` to ``(J, N, width)``."""
         found: Tensor = self.attention(_by_channel(self.norm, self.convolution(values)).relu())
         return found
 
@@ -100,7 +102,7 @@ class Residual(nn.Module):
         self.units = nn.Sequential(Unit(width, width, skeleton), Unit(width, width, skeleton))
 
     def forward(self, values: Tensor) -> Tensor:
-        """``(N, J, C)`` to the same."""
+        """``(J, N, C)`` to the same."""
         return values + self.units(values)
 
 
@@ -115,11 +117,11 @@ class JointGraph(nn.Module):
 
     def forward(self, points: Tensor) -> Tensor:
         """Features of ``(N, J, 2)`` keypoints in units."""
-        feature: Tensor = self.blocks(self.enter(points))
-        return feature
+        feature: Tensor = self.blocks(self.enter(points.transpose(0, 1)))
+        return feature.transpose(0, 1)
 
 
 def _by_channel(norm: nn.Module, values: Tensor) -> Tensor:
-    """Batch normalisation of ``(N, J, C)``, all joints alike."""
+    """Batch normalisation of ``(J, N, C)``, all joints alike."""
     normed: Tensor = norm(values.flatten(0, 1))
     return normed.view_as(values)

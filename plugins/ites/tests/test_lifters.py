@@ -121,6 +121,12 @@ def test_units_cannot_be_fitted_where_nothing_shows_a_size() -> None:
         Normaliser(BODY, "head")(torch.zeros(3, 4, 2))
 
 
+def swapped(layer: torch.nn.Module, values: Tensor) -> Tensor:
+    """A layer whose first axis are joints, called with ``(N, J, C)``."""
+    found: Tensor = layer(values.transpose(0, 1)).transpose(0, 1)
+    return found
+
+
 def slow_convolution(layer: SemanticConvolution, values: Tensor, body: Skeleton) -> Tensor:
     """Joint by joint, channel by channel, by the definition."""
     out = torch.zeros(*values.shape[:-1], layer.own.out_features)
@@ -141,7 +147,7 @@ def test_the_convolution_is_a_weighted_mean_over_neighbours(seed: int) -> None:
     neighbours = {(s, e) for s, e in layer.edge_index.T.tolist()}
     bones = {(BODY.parent_indices[end], end) for end in BODY.bones}
     assert neighbours == bones | {pair[::-1] for pair in bones}
-    assert torch.allclose(layer(values), slow_convolution(layer, values, BODY), atol=1e-5)
+    assert torch.allclose(swapped(layer, values), slow_convolution(layer, values, BODY), atol=1e-5)
 
 
 def test_the_gradient_of_the_convolution_is_right() -> None:
@@ -151,11 +157,11 @@ def test_the_gradient_of_the_convolution_is_right() -> None:
 
     def run(values: Tensor, logits: Tensor) -> Tensor:
         layer.logits = torch.nn.Parameter(logits) if not logits.requires_grad else layer.logits
-        found: Tensor = layer(values)
+        found = swapped(layer, values)
         return found
 
     assert torch.autograd.gradcheck(lambda x: run(x, layer.logits), (values,))
-    layer(values).square().sum().backward()
+    swapped(layer, values).square().sum().backward()
     assert layer.logits.grad is not None
     slow = torch.autograd.grad(slow_convolution(layer, values.detach(), BODY).square().sum(), layer.logits)[0]
     assert torch.allclose(layer.logits.grad, slow)
@@ -171,7 +177,7 @@ def test_attention_is_over_the_greatest_of_each_part() -> None:
             parts = torch.stack([told[frame, list(part)].max(dim=0).values for part in groups(BODY)])
             weight = (parts[:, :3] @ layer.ask(values[frame, joint]) / 3**0.5).softmax(dim=0)
             rows.append(values[frame, joint] + layer.norm(layer.leave(weight @ parts[:, 3:])[None])[0])
-    assert torch.allclose(layer(values), torch.stack(rows).view_as(values), atol=1e-5)
+    assert torch.allclose(swapped(layer, values), torch.stack(rows).view_as(values), atol=1e-5)
     assert sorted(joint for part in groups(BODY) for joint in part) == list(range(len(BODY)))
 
 
