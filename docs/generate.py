@@ -41,10 +41,14 @@ DOCS = ROOT / "docs"
 HOOKS_PAGE = DOCS / "hooks.md"
 _PART = re.compile(r"(<!-- generated: ([\w-]+)(?: ([\w-]+))? -->\n)(.*?)(<!-- /generated -->)", re.DOTALL)
 
-NOT_SHIPPED = {
-    "lifter": "the methods of this repository go from images to poses directly; the hook is there for methods that "
-    "start from 2D keypoints",
+CHOICES = {
+    "single": "",
+    "best-of-depth-mirror": "; the better of a pose and its depth mirror",
+    "one-depth-mirror": "; the better of all poses and all depth mirrors",
 }
+"""How protocols choose among hypotheses, as a table says it."""
+
+NOT_SHIPPED: dict[str, str] = {}
 """Nouns that no plugin of this repository offers, and why."""
 
 NOT_LISTED = ("help", "install_completion", "show_completion")
@@ -184,7 +188,7 @@ def protocols_part(_: str) -> str:
         p = load_protocol(card)
         fit = {"none": "none", "scale": "size", "procrustes": "rotation, translation, size"}[p.alignment]
         told = ", ".join(p.oracle_inputs) or "nothing"
-        hypotheses = "" if p.hypotheses == "single" else "; the better of a pose and its depth mirror"
+        hypotheses = CHOICES[p.hypotheses]
         rows.append([f"`{p.id}`", p.name, p.unit, p.root, fit + hypotheses, told, p.source])
     return table(["id", "name", "unit", "root", "fitted to the truth", "enters from the truth", "source"], rows)
 

@@ -13,6 +13,7 @@ from sa3dhp_core.errors import PluginError
 NOUNS: dict[str, str] = {
     "image_data": "labelled images and unlabelled clips of people, already cropped",
     "pose_data": "unpaired 3D pose sequences",
+    "keypoint_data": "2D keypoints of people without images, on the camera plane",
     "backbone": "images to feature vectors, with named blocks",
     "image_encoder": "images to bounded pose embeddings, frame by frame",
     "pose_prior": "pose to embedding and back, with a prior to sample from",
@@ -63,6 +64,10 @@ CAPABILITIES: dict[str, dict[str, str]] = {
     "pose_data": {"families": "sequences are told apart by motion family"},
     "sink": {"keeps-results": "once closed, a file in the run directory holds every result with its row's name"},
     "command": {"helps-quickly": "its help texts wait for no torch and no other heavy library"},
+    "keypoint_data": {
+        "truth": "every split has true poses, onto which its keypoints fit",
+        "groups": "clips are told apart by group, for example by subject",
+    },
 }
 """What a component of a noun may claim by name; the conformance kit holds it to every claim."""
 

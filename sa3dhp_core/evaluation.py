@@ -30,7 +30,10 @@ MM = 1000.0
 Metric = Literal["mpjpe", "pck", "auc", "accel"]
 Alignment = Literal["none", "scale", "procrustes"]
 Scale = Literal["predicted", "fitted"]
-Hypotheses = Literal["single", "best-of-depth-mirror"]
+Hypotheses = Literal["single", "best-of-depth-mirror", "one-depth-mirror"]
+
+AT_ONCE = 4096
+"""Poses that are compared at once: as many as stay in a processor's cache."""
 
 UNITS: dict[str, str] = {"mpjpe": "mm", "pck": "%", "auc": "%", "accel": "mm/frame^2"}
 
@@ -51,7 +54,8 @@ class Protocol:
             is fitted, size).
         scale: ``predicted`` (as it is) or ``fitted`` to the truth.
         hypotheses: ``single``, or ``best-of-depth-mirror``: a pose counts as the better of itself and its mirror in
-            depth, each after alignment, by mean distance.
+            depth, each after alignment, by mean distance; ``one-depth-mirror``: all poses, or all of their mirrors,
+            whichever are better on the mean over the set.
         averaging: ``sample``: every joint of every sample (of ``accel``: of every inner frame) weighs the same.
         unit: of the value.
         oracle_inputs: what of the truth enters the prediction before it is compared.
@@ -77,7 +81,7 @@ class Protocol:
         oracles = {
             "true scale": self.scale == "fitted",
             "true orientation": self.alignment == "procrustes",
-            "true depth sign": self.hypotheses == "best-of-depth-mirror",
+            "true depth sign": self.hypotheses != "single",
         }
         problems = [
             (
@@ -193,7 +197,7 @@ class Accumulator:
             )
         self._protocol, self._skeleton = protocol, skeleton
         self._joints = protocol.joints or skeleton.joints
-        self._sums = torch.zeros(len(self._joints), dtype=torch.float64)
+        self._sums = torch.zeros(1, len(self._joints), dtype=torch.float64)
         self._count = 0
 
     def add(self, prediction: Tensor, truth: Tensor) -> None:
@@ -206,15 +210,24 @@ class Accumulator:
         Raises:
             DataError: shapes differ or do not fit the skeleton, values are not finite, or T is too small.
         """
+        if self._protocol.metric == "accel":
+            self._add(prediction, truth)
+            return
+        _fitting(prediction, truth, self._skeleton)
+        some, fixed = (poses.reshape(-1, *poses.shape[-2:]).split(AT_ONCE) for poses in (prediction, truth))
+        for moving, still in zip(some, fixed, strict=True):
+            self._add(moving, still)
+
+    def _add(self, prediction: Tensor, truth: Tensor) -> None:
         values = _per_sample(self._protocol, prediction, truth, self._skeleton, self._joints)
-        self._sums += values.sum(dim=0).cpu()
-        self._count += len(values)
+        self._sums = self._sums + values.sum(dim=1).cpu()
+        self._count += values.shape[1]
 
     def result(self) -> Evaluation:
         """The mean over all samples so far; raises `DataError` if there are none."""
         if self._count == 0:
             raise DataError(f"nothing to evaluate by {self._protocol.id!r}", expected="at least one sample")
-        means = (self._sums / self._count).tolist()
+        means = self._better().tolist()
         return Evaluation(
             protocol=self._protocol.id,
             value=math.fsum(means) / len(means),
@@ -222,6 +235,13 @@ class Accumulator:
             per_joint=dict(zip(self._joints, means, strict=True)),
             count=self._count,
         )
+
+    def _better(self) -> Tensor:
+        """``(K,)`` of each counted joint the mean over samples, of the better set of hypotheses."""
+        means = self._sums / self._count
+        smaller = UNITS[self._protocol.metric] != "%"
+        whole = means.mean(dim=-1)
+        return means[int(whole.argmin() if smaller else whole.argmax())]
 
 
 def evaluate(protocol: Protocol, prediction: Tensor, truth: Tensor, skeleton: Skeleton) -> Evaluation:
@@ -252,34 +272,47 @@ def spread(prediction: Tensor, truth: Tensor, skeleton: Skeleton) -> float:
     return own / wanted
 
 
-def _checked(prediction: Tensor, truth: Tensor, skeleton: Skeleton) -> tuple[Tensor, Tensor]:
-    """Both in double, with at least one leading axis, after refusing what cannot be compared."""
+def _fitting(prediction: Tensor, truth: Tensor, skeleton: Skeleton) -> None:
+    """Raise `DataError` unless both are poses of one shape."""
     need_poses(prediction, skeleton, "predictions")
     need_poses(truth, skeleton, "true poses")
     if prediction.shape != truth.shape:
         raise DataError(
             "predictions and truth differ in shape", found=tuple(prediction.shape), expected=tuple(truth.shape)
         )
+
+
+def _checked(prediction: Tensor, truth: Tensor, skeleton: Skeleton) -> tuple[Tensor, Tensor]:
+    """Both in double, with at least one leading axis, after refusing what cannot be compared."""
+    _fitting(prediction, truth, skeleton)
     for poses, name in ((prediction, "predictions"), (truth, "true poses")):
-        wrong = int((~torch.isfinite(poses)).flatten(-2).any(dim=-1).sum())
-        if wrong:
+        if not bool(torch.isfinite(poses.sum(dtype=torch.float64))):
+            wrong = int((~torch.isfinite(poses)).flatten(-2).any(dim=-1).sum())
             raise DataError(f"{name} have NaN or infinite joints", found=f"{wrong} such poses", expected="none")
-    moving, fixed = (poses.detach().to(torch.float64) for poses in (prediction, truth))
-    if moving.dim() == 2:
-        moving, fixed = moving.unsqueeze(0), fixed.unsqueeze(0)
+    moving, fixed = (_samples_innermost(poses) for poses in (prediction, truth))
     return moving, fixed.to(moving.device)
+
+
+def _samples_innermost(poses: Tensor) -> Tensor:
+    """The same ``(..., J, 3)`` in double, at least one leading axis; poses lie side by side in memory, joint by joint.
+
+    Sums over joints and coordinates then run over many poses at once.
+    """
+    poses = poses.detach() if poses.dim() > 2 else poses.detach().unsqueeze(0)
+    return poses.movedim((-2, -1), (0, 1)).contiguous().double().movedim((0, 1), (-2, -1))
 
 
 def _per_sample(
     protocol: Protocol, prediction: Tensor, truth: Tensor, skeleton: Skeleton, joints: tuple[str, ...]
 ) -> Tensor:
-    """``(N, K)``: of each sample and counted joint, what the protocol averages."""
+    """``(H, N, K)``: of each set of hypotheses, sample and counted joint, what the protocol averages."""
     moving, fixed = _checked(prediction, truth, skeleton)
-    if protocol.root != "none":
+    if protocol.root != "none" and protocol.alignment != "procrustes":  # which moves poses itself
         root = skeleton.index(protocol.root)
         moving, fixed = (poses - poses[..., root : root + 1, :] for poses in (moving, fixed))
-    kept = [skeleton.index(joint) for joint in joints]
-    moving, fixed = moving[..., kept, :], fixed[..., kept, :]
+    if joints != skeleton.joints:
+        kept = [skeleton.index(joint) for joint in joints]
+        moving, fixed = moving[..., kept, :], fixed[..., kept, :]
     if protocol.metric == "accel":
         if moving.dim() < 4 or moving.shape[-3] < 3:
             raise DataError(
@@ -287,11 +320,14 @@ def _per_sample(
             )
         moving, fixed = (poses.diff(n=2, dim=-3) for poses in (moving, fixed))
     moving, fixed = moving.flatten(0, -3), fixed.flatten(0, -3)
-    distance_mm = _distance_mm(protocol, moving, fixed)
-    if protocol.hypotheses == "best-of-depth-mirror":
-        other = _distance_mm(protocol, moving * moving.new_tensor([1.0, 1.0, -1.0]), fixed)
-        better = other.mean(dim=-1, keepdim=True) < distance_mm.mean(dim=-1, keepdim=True)
-        distance_mm = torch.where(better, other, distance_mm)
+    distance_mm = _distance_mm(protocol, moving, fixed).unsqueeze(0)
+    if protocol.hypotheses != "single":
+        other = _distance_mm(protocol, moving * moving.new_tensor([1.0, 1.0, -1.0]), fixed).unsqueeze(0)
+        if protocol.hypotheses == "one-depth-mirror":
+            distance_mm = torch.cat([distance_mm, other])
+        else:
+            better = other.mean(dim=-1, keepdim=True) < distance_mm.mean(dim=-1, keepdim=True)
+            distance_mm = torch.where(better, other, distance_mm)
     if protocol.metric in ("mpjpe", "accel"):
         return distance_mm
     thresholds = distance_mm.new_tensor(protocol.thresholds_mm)
@@ -303,4 +339,5 @@ def _distance_mm(protocol: Protocol, moving: Tensor, fixed: Tensor) -> Tensor:
         moving = procrustes(moving, fixed, scale=protocol.scale == "fitted")
     elif protocol.alignment == "scale":
         moving = fit_scale(moving, fixed)
-    return MM * (moving - fixed).norm(dim=-1)
+    apart = moving - fixed
+    return MM * (apart * apart).sum(dim=-1).sqrt()

@@ -31,6 +31,12 @@ def sa3dhp_pose_data() -> Sequence[Component]:
 
 
 @hookspec
+def sa3dhp_keypoint_data() -> Sequence[Component]:
+    """2D keypoints; the host offers them to ``[data.keypoints]``."""
+    raise NotImplementedError
+
+
+@hookspec
 def sa3dhp_backbones() -> Sequence[Component]:
     """Backbones; an image encoder builds one from ``[encoder.backbone]``."""
     raise NotImplementedError
@@ -117,6 +123,7 @@ def sa3dhp_commands() -> Sequence[Component]:
 HOOKS: dict[str, str] = {
     "image_data": "sa3dhp_image_data",
     "pose_data": "sa3dhp_pose_data",
+    "keypoint_data": "sa3dhp_keypoint_data",
     "backbone": "sa3dhp_backbones",
     "image_encoder": "sa3dhp_image_encoders",
     "pose_prior": "sa3dhp_pose_priors",

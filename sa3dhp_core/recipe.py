@@ -39,7 +39,7 @@ class Recipe:
         method: id of a `method` component; ``settings`` is its table.
         summary: one sentence for `sa3dhp recipes list`.
         seed: of everything random.
-        data: role (``source``, ``target``, ``poses``) to a component table.
+        data: role (``source``, ``target``, ``poses``, ``keypoints``) to a component table.
         encoder, pose_prior, motion_prior, relation_network: component tables, where the method wants them.
         relations, losses, sinks: lists of component tables.
         rows: rows of the result table, in the method's own terms (its config class may name their class as
@@ -89,9 +89,13 @@ COMPONENT_LISTS = {"relations": "relation", "losses": "alignment_loss", "sinks":
 """Top-level arrays of tables that name one component each, with its noun."""
 
 
+DATA_NOUNS = {"poses": "pose_data", "keypoints": "keypoint_data"}
+"""How a data role that holds no images begins, with its noun."""
+
+
 def data_noun(role: str) -> str:
-    """Noun of ``[data.<role>]``: roles that begin with ``poses`` hold pose data, all others images."""
-    return "pose_data" if role.startswith("poses") else "image_data"
+    """Noun of ``[data.<role>]``: by the role's first word ``poses`` or ``keypoints``; all others hold images."""
+    return next((noun for word, noun in DATA_NOUNS.items() if role.startswith(word)), "image_data")
 
 
 def load_recipe(id_or_path: str | Path, overrides: Sequence[str] = ()) -> Recipe:

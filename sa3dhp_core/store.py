@@ -161,7 +161,7 @@ class ArrayClips(_Frames):
 
     def draw(self, count: int, frames: int, generator: torch.Generator, shard: Shard = WHOLE) -> ClipBatch:
         """`count` windows drawn uniformly over all windows of `frames` frames; this rank's shard."""
-        first, clip = _draw_windows(self._starts, count, frames, generator, shard, self.where)
+        first, clip = draw_windows(self._starts, count, frames, generator, shard, self.where)
         index = first[:, None] + torch.arange(frames)
         return ClipBatch(self._images(index), self._tensors["intrinsics"][index], clip)
 
@@ -171,7 +171,7 @@ class ArrayClips(_Frames):
             yield self._images(slice(start, start + size))
 
 
-def _draw_windows(
+def draw_windows(
     starts: Tensor, count: int, frames: int, generator: torch.Generator, shard: Shard, where: str
 ) -> tuple[Tensor, Tensor]:
     """First frames ``(B,)`` and clips ``(B,)`` of windows drawn uniformly over all that fit."""
@@ -233,7 +233,7 @@ class ArrayPoses:
 
     def draw(self, count: int, frames: int, generator: torch.Generator, shard: Shard = WHOLE) -> Tensor:
         """``(B, T, J, 3)`` windows drawn uniformly over all that fit; this rank's shard."""
-        first, _ = _draw_windows(self._starts, count, frames, generator, shard, self.where)
+        first, _ = draw_windows(self._starts, count, frames, generator, shard, self.where)
         return self._positions[first[:, None] + torch.arange(frames)]
 
     def sequences(self) -> Iterator[Tensor]:

@@ -17,6 +17,10 @@ from rich.table import Table
 MPJPE, PA_MPJPE, SPREAD = "mpjpe-root", "pa-mpjpe", "spread"
 LABELS = {MPJPE: "MPJPE", PA_MPJPE: "PA-MPJPE", SPREAD: "spread"}
 TARGET_TEST, TARGET_VALIDATION, SOURCE_TEST, LATENT = "target-test", "target-validation", "source-test", "latent"
+KEYPOINTS_TEST, KEYPOINTS_VALIDATION = "keypoints-test", "keypoints-validation"
+HELD_OUT = (TARGET_TEST, TARGET_VALIDATION, KEYPOINTS_TEST, KEYPOINTS_VALIDATION)
+"""Splits that a table shows by default, the first that there is."""
+
 CONSTANT, SOURCE_ONLY, ORACLE = "constant-pose", "source-only", "oracle"
 LEAST_GAP_MM = 1.0
 """A gap between source-only and oracle below this is noise; shares of it would be too."""
@@ -116,7 +120,7 @@ def summarise(records: Iterable[Record], split: str | None = None) -> Summary:
 
     Args:
         records: as in ``results.json``; of two with the same row, protocol, split, seed and digest the later counts.
-        split: which split to show; by default the target's test split, else its validation split, else the first.
+        split: which split to show; by default the first of `HELD_OUT` that there is, else the first.
             Where the default is shown, rows that were measured on the source's test split alone are shown too; if
             there is none, source-only's figures on that split come last.
 
@@ -233,7 +237,7 @@ def caption(summary: Summary) -> str:
 
 def _default_split(records: Sequence[Record]) -> str:
     splits = list(dict.fromkeys(str(record["split"]) for record in records))
-    return next((s for s in (TARGET_TEST, TARGET_VALIDATION) if s in splits), splits[0] if splits else "")
+    return next((s for s in HELD_OUT if s in splits), splits[0] if splits else "")
 
 
 def _recoveries(row: Row, source: Row, oracle: Row) -> dict[str, Cell]:

@@ -11,7 +11,7 @@ from sa3dhp_core.cli import console, plugins
 from sa3dhp_core.cli.session import session
 
 app = typer.Typer(no_args_is_help=True, help="List and show data sets.")
-NOUNS = ("image_data", "pose_data")
+NOUNS = ("image_data", "pose_data", "keypoint_data")
 
 
 @app.command("list")

@@ -546,6 +546,16 @@ def try_pose_data(example: Example) -> None:
     assert opened.draw(3, 5, torch.Generator().manual_seed(0), WHOLE).shape == (3, 5, len(BONES), 3)
 
 
+def try_keypoint_data(example: Example) -> None:
+    data = example.build(host=example.host)
+    data.prepare(example.folder)
+    opened = data.keypoints(example.folder, "train")
+    points, truth = next(iter(opened.batches(100))), data.truth(example.folder, "train")
+    assert points.shape == (12, len(BONES), 2) and truth.shape == (12, len(BONES), 3)
+    assert torch.allclose(points * (truth[..., 2:] + 4.0), truth[..., :2], atol=1e-5)
+    assert opened.draw(3, 5, torch.Generator().manual_seed(0), WHOLE).shape == (3, 5, len(BONES), 2)
+
+
 def try_image_data(example: Example) -> None:
     data = example.build()
     data.prepare(example.folder)
@@ -650,12 +660,15 @@ rows = [
 """A recipe of the pages' own components, wherever one has a part in a run; two steps each."""
 
 
+WITHOUT_A_PART = ("image_data", "keypoint_data", "relation_score", "relation_selection", "lifter", "method", "command")
+"""Nouns that have no part in a run of the method `sa3dhp`, or whose example is no part of it."""
+
+
 @pytest.mark.slow
 def test_the_examples_together_make_a_run(example: Callable[..., Host], tmp_path: Path) -> None:
     from sa3dhp_core.runner import run
 
-    unused = ("image_data", "relation_score", "relation_selection", "lifter", "method", "command")
-    nouns = [noun for noun in NOUNS if noun not in unused]
+    nouns = [noun for noun in NOUNS if noun not in WITHOUT_A_PART]
     host = example(*((ROOT / "docs" / "nouns" / f"{noun}.md").read_text(encoding="utf-8") for noun in nouns))
     own = {offer.component.id for offer in host.components() if offer.distribution.startswith("my-package")}
     assert [id for id in own if f'"{id}"' not in OWN] == []

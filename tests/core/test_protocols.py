@@ -25,6 +25,7 @@ from sa3dhp_core.host import Host, Offer
 from sa3dhp_core.protocols.alignment import AlignmentLoss, LossParts
 from sa3dhp_core.protocols.data import ImageData, PoseData
 from sa3dhp_core.protocols.encoder import Backbone, ImageEncoder
+from sa3dhp_core.protocols.keypoints import KeypointData
 from sa3dhp_core.protocols.lifter import Lifter
 from sa3dhp_core.protocols.method import Method
 from sa3dhp_core.protocols.motion_prior import MotionPrior
@@ -40,6 +41,7 @@ FILES = sorted(path for path in Path(protocols.__file__).parent.glob("*.py") if 
 PROMISED: dict[str, type] = {
     "image_data": ImageData,
     "pose_data": PoseData,
+    "keypoint_data": KeypointData,
     "backbone": Backbone,
     "image_encoder": ImageEncoder,
     "pose_prior": PosePrior,
@@ -60,6 +62,7 @@ TABLES: dict[tuple[str, str], dict[str, Any]] = {
     ("backbone", "transformers"): {
         "options": {"embedding_size": 8, "hidden_sizes": [8, 8, 8, 8], "depths": [1, 1, 1, 1]},
     },
+    ("keypoint_data", "projected-poses"): {"poses": {"use": "world-motion"}},
     ("alignment_loss", "relation"): {"relation": "flip"},
     ("image_synthesis", "puppet"): {"pool": 30},
     ("alignment_loss", "prior-matching"): {"relation": "flip"},
@@ -147,11 +150,13 @@ def labelled_source(folder: Path) -> dict[str, Any]:
 PARTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "image_data": lambda _: {},
     "pose_data": lambda _: {},
+    "keypoint_data": lambda _: {"host": HOST},
     "backbone": lambda _: {},
     "image_encoder": lambda _: {"backbone": build("backbone", "small-cnn"), "latent": 8, "bound": torch.tanh},
     "pose_prior": lambda _: {"skeleton": skeleton()},
     "motion_prior": lambda _: {"pose_prior": pose_prior(), "frames": FRAMES},
     "relation": lambda _: {"skeleton": skeleton()},
+    "lifter": lambda _: {"skeleton": skeleton()},
     "relation_network": network_parts,
     "alignment_loss": loss_parts,
     "relation_score": lambda _: {},

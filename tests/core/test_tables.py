@@ -90,6 +90,10 @@ def test_source_test_stands_in_the_main_table_and_other_splits_do_not() -> None:
     ]
     assert [row.name for row in summarise(records, "latent").rows] == ["pose auto-encoder"]
     assert summarise(records[1:]).split == "target-validation"
+    lifted = [
+        record("student", 70, split=split) for split in ("keypoints-train", "keypoints-test:S9", "keypoints-test")
+    ]
+    assert summarise(lifted).split == "keypoints-test"
 
 
 def test_markdown_by_hand() -> None:

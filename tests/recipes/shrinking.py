@@ -54,10 +54,10 @@ def _lowering(recipe: Recipe, host: Host) -> Iterator[str]:
             yield from _lowered(host, f"{key}.{number}", host.config(noun, table, key))
     settings = host.config("method", {"use": recipe.method, **recipe.settings}, "settings")
     yield from _lowered(host, "settings", settings)
-    if settings.adaptation.schedule == "alternating":  # each loss its turn
-        yield f"settings.adaptation.steps={max(2, len(recipe.losses))}"
-    if settings.synthesis is not None:
-        yield "settings.synthesis.images=12"
+    if recipe.method == "sa3dhp":
+        yield from _of_adaptation(recipe, settings)
+    if recipe.method == "ites":
+        yield "engine.threads=1"
     for number, row in enumerate(recipe.rows):
         if "adaptation" in row:
             yield f"rows.{number}.adaptation.steps={max(2, len(row.get('losses', ())))}"
@@ -66,6 +66,14 @@ def _lowering(recipe: Recipe, host: Host) -> Iterator[str]:
         if recipe.encoder["backbone"]["use"] == "transformers":
             yield f"encoder.backbone.options={TINY_MODEL}"
         yield "engine.threads=1"
+
+
+def _of_adaptation(recipe: Recipe, settings: Any) -> Iterator[str]:
+    """Overrides of the method `sa3dhp`."""
+    if settings.adaptation.schedule == "alternating":  # each loss its turn
+        yield f"settings.adaptation.steps={max(2, len(recipe.losses))}"
+    if settings.synthesis is not None:
+        yield "settings.synthesis.images=12"
 
 
 def _lowered(host: Host, path: str, config: Any) -> Iterator[str]:

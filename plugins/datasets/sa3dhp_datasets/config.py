@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -69,6 +70,52 @@ class BvhConfig:
     test_contents: tuple[str, ...] = _key((), "clips for test, instead of a share" + _PATTERNS)
     content_pattern: str = _key(_CLIP_NAME, "regular expression whose group `content` is a clip's motion family")
     licence: str = _key("not stated", "licence of the motion, copied into everything made from it")
+
+
+@attrs.frozen
+class LiftingNpzConfig:
+    """2D keypoints, and where there is one the 3D truth, in npz files as VideoPose3D lays them out."""
+
+    path: str = _key("", "the file data_2d_*.npz, or a folder that holds one")
+    truth: str = _key("", "the file data_3d_*.npz; empty: the one beside `path`, if any; `none`: no truth")
+    cameras: str = _key("", "the file of cameras; empty: cameras.json beside `path`, if any")
+    focal_px: float | None = _key(
+        None, "focal length of all clips without a file of cameras, pixels", validators.optional(validators.gt(0.0))
+    )
+    size_px: tuple[float, float] = _key((1000.0, 1000.0), "width and height of the images of `focal_px`, pixels")
+    test: tuple[str, ...] = _key((), "subjects for test")
+    validation_subjects: tuple[str, ...] = _key((), "subjects for validation")
+    validation: float = _key(0.0, "share of the other subjects' clips for validation, by a hash of names", *_fraction)
+    stride: int = _key(1, "keep every n-th frame", validators.ge(1))
+    least_confidence: float = _key(0.0, "a joint counts as seen above this confidence, if the file has a third column")
+    cut: bool = _key(False, "cut keypoints and truth of different lengths to the shorter one, instead of refusing them")
+    skeleton: str = _key("h36m-17", "card of the skeleton")
+    columns: tuple[str, ...] = _key((), "names of the keypoints in the file's order; empty: the skeleton's joints")
+    joints: dict[str, tuple[str, ...]] = attrs.field(
+        factory=dict, metadata={"help": "joint of the skeleton to the columns whose mean it is, where names differ"}
+    )
+    fps: float = _key(50.0, "frames per second of the files", validators.gt(0.0))
+    licence: str = _key("not stated", "licence of the keypoints, copied into everything made from them")
+
+
+@attrs.frozen
+class ProjectedPosesConfig:
+    """Any pose data seen by given cameras."""
+
+    poses: Mapping[str, Any] = attrs.field(
+        metadata={"component": "pose_data", "help": "table of the motion that is seen"}
+    )
+    azimuths_deg: tuple[float, ...] = _key(
+        (45.0, 135.0, 225.0, 315.0), "where around the person a camera stands; one a camera", validators.min_len(1)
+    )
+    elevations_deg: tuple[float, ...] = _key((10.0,), "of each camera, looking down; repeated", validators.min_len(1))
+    distances_m: tuple[float, ...] = _key(
+        (4.5,),
+        "of each camera from the root; repeated",
+        validators.min_len(1),
+        validators.deep_iterable(validators.gt(0.0)),
+    )
+    stride: int = _key(1, "keep every n-th frame", validators.ge(1))
 
 
 @attrs.frozen

@@ -48,3 +48,28 @@ def sa3dhp_image_data() -> Sequence[Component]:
             example="sa3dhp_datasets.example:video_folder",
         ),
     )
+
+
+@hookimpl
+def sa3dhp_keypoint_data() -> Sequence[Component]:
+    """2D keypoints."""
+    return (
+        Component(
+            noun="keypoint_data",
+            id="lifting-npz",
+            summary="2D keypoints and 3D truth in VideoPose3D's npz files, lens distortion undone; subjects are splits",
+            config="sa3dhp_datasets.config:LiftingNpzConfig",
+            target="sa3dhp_datasets.lifting_npz:LiftingNpz",
+            capabilities=("groups",),
+            example="sa3dhp_datasets.keypoint_example:lifting",
+        ),
+        Component(
+            noun="keypoint_data",
+            id="projected-poses",
+            summary="Any pose data as given cameras around the person see them",
+            config="sa3dhp_datasets.config:ProjectedPosesConfig",
+            target="sa3dhp_datasets.projected:ProjectedPoses",
+            capabilities=("truth",),
+            example="sa3dhp_datasets.keypoint_example:projected",
+        ),
+    )

@@ -1,0 +1,83 @@
+"""Recipe keys of the lifters and of the method's ``[settings]``. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import attrs
+from attrs.validators import ge, gt, in_
+
+Head = Literal["dictionary", "depth"]
+_HEAD = "dictionary: a canonical shape and its rotation; depth: a depth for each joint, on the keypoint's ray"
+
+
+def _key(default: Any, text: str, *checks: Any) -> Any:
+    return attrs.field(default=default, validator=list(checks), metadata={"help": text})
+
+
+@attrs.frozen
+class MlpConfig:
+    """Keys of `ites-mlp`; the defaults are the published teacher's."""
+
+    head: Head = _key("dictionary", _HEAD, in_(("dictionary", "depth")))
+    width: int = _key(1024, "width of the trunk", ge(1))
+    bottleneck: int = _key(256, "width inside a block", ge(1))
+    blocks: int = _key(6, "residual blocks", ge(0))
+    shapes: int = _key(12, "size of the dictionary of canonical shapes", ge(1))
+    top: str = _key("head", "joint whose distance from the root is the measure of size")
+
+
+@attrs.frozen
+class GraphConfig:
+    """Keys of `ites-graph`; the defaults are the published student's."""
+
+    head: Head = _key("depth", _HEAD, in_(("dictionary", "depth")))
+    width: int = _key(128, "channels of a joint", ge(2))
+    blocks: int = _key(4, "residual blocks of two graph convolutions", ge(0))
+    shapes: int = _key(12, "size of the dictionary of canonical shapes", ge(1))
+    top: str = _key("head", "joint whose distance from the root is the measure of size")
+
+
+@attrs.frozen
+class Optimisation:
+    """How a lifter is optimised; as published, for 6,912 frames: 54 steps are an epoch."""
+
+    steps: int = _key(2700, "training steps", ge(1))
+    batch: int = _key(128, "frames a step", ge(2))
+    learning_rate: float = _key(1e-3, "at the start; SGD", gt(0.0))
+    momentum: float = _key(0.9, "of SGD", ge(0.0))
+    weight_decay: float = _key(5e-4, "of SGD", ge(0.0))
+    halve_every: int = _key(810, "steps after which the learning rate is halved, again and again", ge(1))
+    rotations: int = _key(4, "random rotations of each frame in the cycle", ge(1))
+    cycle: float = _key(1.0, "weight of the cycle", ge(0.0))
+
+
+@attrs.frozen
+class TeacherTraining(Optimisation):
+    """The teacher's training; 50 epochs."""
+
+    reprojection: float = _key(5.0, "weight of the distance between keypoints and the projected pose", ge(0.0))
+    aligned: int = _key(810, "first steps, in which the cycle moves canonical shapes to their root", ge(0))
+
+
+@attrs.frozen
+class StudentTraining(Optimisation):
+    """The student's training; 40 epochs."""
+
+    steps: int = _key(2160, "training steps", ge(1))
+    distillation: float = _key(5.0, "weight of the distance between the student's and the teacher's depths", ge(0.0))
+
+
+def _component(use: str, text: str) -> Any:
+    return attrs.field(factory=lambda: {"use": use}, metadata={"component": "lifter", "help": text})
+
+
+@attrs.frozen
+class Settings:
+    """The method's own keys."""
+
+    teacher: Mapping[str, Any] = _component("ites-mlp", "lifter that learns first; its head must be a dictionary")
+    student: Mapping[str, Any] = _component("ites-graph", "lifter that learns from the teacher")
+    teaching: TeacherTraining = attrs.field(factory=TeacherTraining, metadata={"help": "the teacher's training"})
+    learning: StudentTraining = attrs.field(factory=StudentTraining, metadata={"help": "the student's training"})

@@ -1,0 +1,80 @@
+"""Lifters: units, a trunk and a head. Any trunk goes with either head; nothing here learns."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from sa3dhp_core.types import Skeleton
+from sa3dhp_ites.config import GraphConfig, MlpConfig
+from sa3dhp_ites.graph import JointGraph
+from sa3dhp_ites.heads import DepthHead, DictionaryHead, Lifted
+from sa3dhp_ites.perceptron import Perceptron
+from sa3dhp_ites.units import Normaliser
+
+
+class ItesLifter(nn.Module):
+    """`Lifter` that the method can train.
+
+    Args:
+        units: keypoints to units.
+        trunk: ``(N, J, 2)`` to features; says whether they are per joint, and how wide.
+        head: features and keypoints to `Lifted`.
+        skeleton: of the keypoints.
+    """
+
+    def __init__(self, units: Normaliser, trunk: nn.Module, head: nn.Module, skeleton: Skeleton) -> None:
+        super().__init__()
+        self.units, self.trunk, self.head = units, trunk, head
+        self.skeleton, self._root = skeleton, skeleton.index(skeleton.root)
+
+    @property
+    def canonical(self) -> bool:
+        """Whether it tells a canonical shape, as a teacher must."""
+        return isinstance(self.head, DictionaryHead)
+
+    def lift(self, points: Tensor) -> Lifted:
+        """``(N, J, 2)`` keypoints in units to poses in units."""
+        lifted: Lifted = self.head(self.trunk(points), points)
+        return lifted
+
+    def forward(self, keypoints: Tensor) -> Tensor:
+        """``(..., J, 2)`` on the camera plane, NaN where unseen, to ``(..., J, 3)`` metres, root at the origin.
+
+        Metres are the skeleton's: people are taken to be of its card's size.
+        """
+        lead = keypoints.shape[:-2]
+        points = self.lift(self.units(keypoints).reshape(-1, *keypoints.shape[-2:])).points
+        return self.metres(points).reshape(*lead, *points.shape[-2:])
+
+    def metres(self, points: Tensor) -> Tensor:
+        """Poses ``(N, J, 3)`` in units to metres, root-relative."""
+        return (points - points[..., [self._root], :]) * self.units.unit_m
+
+
+def mlp_lifter(config: MlpConfig, *, skeleton: Skeleton) -> ItesLifter:
+    """Target of `ites-mlp`."""
+    trunk = Perceptron(len(skeleton), config.width, config.bottleneck, config.blocks)
+    return _lifter(trunk, config, skeleton)
+
+
+def graph_lifter(config: GraphConfig, *, skeleton: Skeleton) -> ItesLifter:
+    """Target of `ites-graph`."""
+    return _lifter(JointGraph(skeleton, config.width, config.blocks), config, skeleton)
+
+
+def _lifter(trunk: Perceptron | JointGraph, config: MlpConfig | GraphConfig, skeleton: Skeleton) -> ItesLifter:
+    head: nn.Module
+    if config.head == "depth":
+        head = DepthHead(trunk.width, trunk.per_joint, skeleton)
+    else:
+        features = trunk.width * (len(skeleton) if trunk.per_joint else 1)
+        head = DictionaryHead(features, config.shapes, skeleton)
+    return ItesLifter(Normaliser(skeleton, config.top), trunk, head, skeleton)
+
+
+@torch.no_grad()
+def lift_all(lifter: nn.Module, keypoints: Tensor, size: int = 1024) -> Tensor:
+    """Poses ``(N, J, 3)`` in metres of ``(N, J, 2)`` keypoints, in evaluation mode, on the lifter's device."""
+    device = next(lifter.parameters()).device
+    return torch.cat([lifter(some.to(device)).cpu() for some in keypoints.split(size)])

@@ -1,0 +1,161 @@
+"""The method as a graph of stages: keypoints, teacher, student, scores beside controls, lifted poses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import attrs
+from torch import Tensor
+
+from sa3dhp_core.atomic import seeded, write_tensors
+from sa3dhp_core.engine.checkpoint import load_weights
+from sa3dhp_core.errors import RecipeError
+from sa3dhp_core.host import Host
+from sa3dhp_core.protocols.keypoints import Keypoints
+from sa3dhp_core.protocols.method import Stage, StageContext
+from sa3dhp_core.recipe import Recipe
+from sa3dhp_core.runner import ANALYSIS, write_records
+from sa3dhp_core.types import Skeleton
+from sa3dhp_ites.config import Settings
+from sa3dhp_ites.lifter import ItesLifter, lift_all
+from sa3dhp_ites.scoring import ROLE, controls, masks, score, symmetries, whole
+from sa3dhp_ites.tasks import StudentTask, TeacherTask
+
+DATA, TEACHER, STUDENT = f"data-{ROLE}", "teacher", "student"
+
+
+class Ites:
+    """`Method` of METHOD.md section 2.
+
+    Args:
+        config: ``[settings]``.
+        recipe: names the keypoints and the protocols.
+        host: finds components.
+    """
+
+    def __init__(self, config: Settings, *, recipe: Recipe, host: Host) -> None:
+        self.config, self.recipe, self.host = config, recipe, host
+
+    @cached_property
+    def data(self) -> Any:
+        """`KeypointData`.
+
+        Raises:
+            RecipeError: the recipe names no keypoints.
+        """
+        if ROLE not in self.recipe.data:
+            raise RecipeError("the recipe names no such data", where="data", expected=f"a table [data.{ROLE}]")
+        return self.host.build("keypoint_data", self.recipe.data[ROLE], f"data.{ROLE}", host=self.host)
+
+    def stages(self) -> tuple[Stage, ...]:
+        """All stages."""
+        told: dict[str, Any] = getattr(self.data, "fingerprint", dict)()
+        plain, protocols = attrs.asdict(self.config), {"protocols": list(self.recipe.evaluation.protocols)}
+        taught = {"lifter": plain["teacher"], "training": plain["teaching"]}
+        learned = {"lifter": plain["student"], "training": plain["learning"]}
+        return (
+            Stage(DATA, {"data": self.recipe.data[ROLE], "fingerprint": told}, (), self._prepare),
+            Stage(TEACHER, taught, (DATA,), self._teach),
+            Stage(STUDENT, learned, (DATA, TEACHER), self._learn),
+            Stage("score-controls", protocols, (DATA, TEACHER), self._score_controls),
+            Stage("score-teacher", protocols, (DATA, TEACHER), partial(self._score, TEACHER)),
+            Stage("score-student", protocols, (DATA, STUDENT), partial(self._score, STUDENT)),
+            Stage("lifted", {}, (DATA, STUDENT), self._lift),
+        )
+
+    def lifter(self, role: str, skeleton: Skeleton) -> ItesLifter:
+        """A new lifter for a role.
+
+        Raises:
+            RecipeError: the component is none that this method can train, or a teacher without canonical shapes.
+        """
+        table = getattr(self.config, role)
+        with seeded(self.recipe.seed, role):
+            lifter = self.host.build("lifter", table, f"settings.{role}", skeleton=skeleton)
+        if not isinstance(lifter, ItesLifter):
+            raise RecipeError(
+                "this lifter cannot be trained without 3D labels by this method",
+                where=f"{self.recipe.source}: settings.{role}.use",
+                found=table["use"],
+                expected="ites-mlp or ites-graph",
+            )
+        if role == TEACHER and not lifter.canonical:
+            raise RecipeError(
+                "a teacher needs canonical shapes",
+                where=f"{self.recipe.source}: settings.teacher.head",
+                found=table.get("head", "its default"),
+                expected="dictionary",
+            )
+        return lifter
+
+    def trained(self, role: str, folder: Path, skeleton: Skeleton, device: Any) -> ItesLifter:
+        """The lifter that a stage left, frozen, in evaluation mode."""
+        lifter = self.lifter(role, skeleton)
+        load_weights(folder, {"lifter": lifter})
+        return lifter.to(device).eval().requires_grad_(False)
+
+    def _prepare(self, context: StageContext) -> None:
+        if context.engine.fabric.is_global_zero:
+            self.data.prepare(context.folder)
+        context.engine.fabric.barrier()
+
+    def _open(self, context: StageContext, split: str = "train") -> Keypoints:
+        found: Keypoints = self.data.keypoints(context.of(DATA), split)
+        return found
+
+    def _fitted(self, role: str, data: Keypoints, context: StageContext) -> ItesLifter:
+        """A new lifter whose units are those of the training split."""
+        lifter = self.lifter(role, data.skeleton)
+        lifter.units.fit(whole(data))
+        return lifter.to(context.engine.device)
+
+    def _teach(self, context: StageContext) -> None:
+        data = self._open(context)
+        lifter = self._fitted(TEACHER, data, context)
+        before = symmetries("teacher, untrained", f"{ROLE}-train", lifter, whole(data))
+        context.engine.train(TeacherTask(lifter, data, self.config.teaching), context.name, context.folder)
+        write_records(context.folder, [*before, *symmetries("teacher", f"{ROLE}-train", lifter, whole(data))])
+
+    def _learn(self, context: StageContext) -> None:
+        data = self._open(context)
+        teacher = self.trained(TEACHER, context.of(TEACHER), data.skeleton, context.engine.device)
+        lifter = self._fitted(STUDENT, data, context)
+        before = symmetries("student, untrained", f"{ROLE}-train", lifter, whole(data))
+        task = StudentTask(lifter, teacher, data, self.config.learning)
+        context.engine.train(task, context.name, context.folder)
+        write_records(context.folder, [*before, *symmetries("student", f"{ROLE}-train", lifter, whole(data))])
+
+    def _held_out(self, context: StageContext) -> Iterator[tuple[str, Keypoints, Tensor]]:
+        """Each split that was not learned from and has a truth."""
+        for split in self.data.splits:
+            if split != "train" and (truth := self.data.truth(context.of(DATA), split)) is not None:
+                yield split, self._open(context, split), truth
+
+    def _score_controls(self, context: StageContext) -> None:
+        records, protocols = [], self.recipe.evaluation.protocols
+        for split, data, truth in self._held_out(context):
+            units = self.trained(TEACHER, context.of(TEACHER), data.skeleton, "cpu").units
+            for row, poses in controls(units, whole(data), truth):
+                records += score(row, poses, truth, masks(data, split), protocols, data.skeleton)
+        write_records(context.folder, records)
+
+    def _score(self, role: str, context: StageContext) -> None:
+        records, protocols = [], self.recipe.evaluation.protocols
+        for split, data, truth in self._held_out(context):
+            lifter = self.trained(role, context.of(role), data.skeleton, context.engine.device)
+            poses = lift_all(lifter, whole(data))
+            records += score(role, poses, truth, masks(data, split), protocols, data.skeleton)
+        write_records(context.folder, records)
+
+    def _lift(self, context: StageContext) -> None:
+        """Keep the student's poses of every split, for whatever comes next."""
+        for split in self.data.splits:
+            data = self._open(context, split)
+            lifter = self.trained(STUDENT, context.of(STUDENT), data.skeleton, context.engine.device)
+            poses = lift_all(lifter, whole(data))
+            facts = {"skeleton": data.skeleton.id, "joints": list(data.skeleton.joints), "unit": "m"}
+            found = {"poses": poses, "clips": data.clip_index()}
+            write_tensors(context.folder / ANALYSIS / f"lifted-{split}.safetensors", found, facts)

@@ -1,0 +1,37 @@
+"""The teacher's trunk: a residual MLP over all keypoints of a person (METHOD.md section 2)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+def _layer(enter: int, leave: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(enter, leave, bias=False), nn.BatchNorm1d(leave))
+
+
+class Bottleneck(nn.Module):
+    """Narrow, transform, widen, add."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.narrow, self.inner, self.widen = _layer(width, inner), _layer(inner, inner), _layer(inner, width)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """``(N, width)`` to the same."""
+        inner = self.inner(self.narrow(values).relu_()).relu_()
+        return (self.widen(inner) + values).relu_()
+
+
+class Perceptron(nn.Module):
+    """``(N, J, 2)`` to one feature ``(N, width)`` a person."""
+
+    def __init__(self, joints: int, width: int, bottleneck: int, blocks: int) -> None:
+        super().__init__()
+        self.per_joint, self.width = False, width
+        self.enter = _layer(2 * joints, width)
+        self.blocks = nn.Sequential(*(Bottleneck(width, bottleneck) for _ in range(blocks)))
+
+    def forward(self, points: Tensor) -> Tensor:
+        """Features of ``(N, J, 2)`` keypoints in units."""
+        feature: Tensor = self.blocks(self.enter(points.flatten(1)).relu_())
+        return feature

@@ -1,0 +1,119 @@
+"""Figures of lifted poses, with the controls that they stand beside. The truth is read here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from sa3dhp_core.errors import DataError
+from sa3dhp_core.evaluation import evaluate, load_protocol, spread
+from sa3dhp_core.geometry import fit_scale
+from sa3dhp_core.protocols.keypoints import Keypoints
+from sa3dhp_core.types import Skeleton
+from sa3dhp_ites import losses
+from sa3dhp_ites.heads import at_depth
+from sa3dhp_ites.lifter import ItesLifter
+from sa3dhp_ites.units import Normaliser
+
+ROLE = "keypoints"
+FLAT, FLOOR = "flat depth", "true depth"
+PROBES, TURNS = 512, 4
+"""Frames and rotations that symmetries are measured on."""
+
+UNITS_M = tuple(0.2 * 1.02**k for k in range(120))
+"""Units that the floor is sought among: of a child to those of a giant, in steps of two per cent."""
+
+Masks = Mapping[str, Tensor]
+Record = dict[str, object]
+
+
+def whole(data: Keypoints) -> Tensor:
+    """All keypoints ``(N, J, 2)`` of a split."""
+    return torch.cat(list(data.batches(4096)))
+
+
+def masks(data: Keypoints, split: str) -> Masks:
+    """Which frames ``(N,)`` are in the split, and in each of its groups, by the names of records."""
+    names, clips = data.groups(), data.clip_index()
+    found = {f"{ROLE}-{split}": torch.ones(len(data), dtype=torch.bool)}
+    if len(set(names)) > 1 and len(set(names)) <= 16:
+        for group in sorted(set(names)):
+            found[f"{ROLE}-{split}:{group}"] = torch.tensor([name == group for name in names])[clips]
+    return found
+
+
+def score(
+    row: str, poses: Tensor, truth: Tensor, some: Masks, protocols: Sequence[str], body: Skeleton
+) -> list[Record]:
+    """Records of every protocol on every group of frames, and of the spread of all poses relative to the truth's.
+
+    Args:
+        row: what the records are called.
+        poses: ``(N, J, 3)`` metres.
+        truth: the same shape.
+        some: frames by the name of the record's split.
+        protocols: ids of cards.
+        body: skeleton of the poses.
+
+    Raises:
+        DataError: a protocol of motion, which frames alone cannot be scored by.
+    """
+    records: list[Record] = []
+    for name in protocols:
+        card = load_protocol(name)
+        if card.metric == "accel":
+            raise DataError(f"protocol {name!r} measures motion; this method lifts frame by frame", where="evaluation")
+        for split, frames in some.items():
+            value = evaluate(card, poses[frames], truth[frames], body).value
+            records.append({"row": row, "protocol": name, "split": split, "value": value, "unit": card.unit})
+    varies = {"row": row, "protocol": "spread", "split": next(iter(some)), "unit": ""}
+    return [*records, {**varies, "value": spread(poses, truth, body)}]
+
+
+def controls(units: Normaliser, keypoints: Tensor, truth: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """Poses that need no learning: everyone flat, and the floor of the camera model, which knows the true depths.
+
+    Args:
+        units: fitted.
+        keypoints: ``(N, J, 2)`` on the camera plane.
+        truth: ``(N, J, 3)`` metres.
+    """
+    points, root = units(keypoints), units.skeleton.index(units.skeleton.root)
+    depth = truth[..., 2:] / true_unit_m(points, truth)
+    for name, depths in ((FLAT, torch.zeros_like(depth)), (FLOOR, depth)):
+        placed = at_depth(points, depths)
+        yield name, (placed - placed[:, [root]]) * units.unit_m
+
+
+def true_unit_m(points: Tensor, truth: Tensor) -> float:
+    """The unit in metres with which keypoints, at the true depths, come closest to the truth, each pose's size fitted.
+
+    Among `UNITS_M`. Takes ``(N, J, 2)`` keypoints in units and ``(N, J, 3)`` metres.
+    """
+
+    def error(unit_m: float) -> float:
+        placed = at_depth(points, truth[..., 2:] / unit_m)
+        return float((fit_scale(placed, truth) - truth).norm(dim=-1).mean())
+
+    return min(UNITS_M, key=error)
+
+
+@torch.no_grad()
+def symmetries(row: str, split: str, lifter: ItesLifter, keypoints: Tensor) -> list[Record]:
+    """How far the lifter is from equivariance about the vertical and, if it has canonical shapes, from invariance."""
+    generator, root = torch.Generator().manual_seed(0), lifter.units.skeleton.index(lifter.units.skeleton.root)
+    chosen = torch.randint(len(keypoints), (PROBES,), generator=generator)
+    lifter.eval()
+    lifted = lifter.lift(lifter.units(keypoints[chosen].to(lifter.units.scale)))
+    points, shape = lifted.points - lifted.points[:, [root]], (TURNS, PROBES)
+    turns = losses.vertical_rotations(shape, generator, points)
+    found = {"equivariance": losses.equivariance(lifter.lift, points, turns, root)}
+    if lifted.canonical is not None:
+        turns = losses.any_rotations(shape, generator, points)
+        found["invariance"] = losses.invariance(lifter.lift, lifted.canonical, turns, root, aligned=True)
+        centred = lifted.canonical - lifted.canonical[:, [root]]
+        found["canonical-spread"] = (centred - centred.mean(dim=0)).norm(dim=-1).mean()
+    facts = {"row": row, "split": split, "unit": "mm"}
+    return [{**facts, "protocol": name, "value": 1000 * lifter.units.unit_m * float(v)} for name, v in found.items()]

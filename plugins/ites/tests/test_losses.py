@@ -1,0 +1,112 @@
+"""Losses: zero for lifters that keep the symmetry, above zero for others, blind to joints that were not seen."""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from sa3dhp_core.cards import skeleton
+from sa3dhp_core.conformance.strategies import random_poses, seeds
+from sa3dhp_ites.heads import Lifted, at_depth
+from sa3dhp_ites.losses import (
+    any_rotations,
+    depth_distance,
+    equivariance,
+    invariance,
+    reprojection,
+    vertical_rotations,
+)
+from sa3dhp_ites.units import project
+
+BODY = skeleton()
+ROOT = BODY.index(BODY.root)
+
+
+def poses(count: int, seed: int) -> Tensor:
+    """``(count, J, 3)`` in units, root at the origin."""
+    return random_poses(BODY, seed, count) / 0.7
+
+
+class Knowing:
+    """Knows the shapes and the rotations, so that it lifts what it is shown rightly."""
+
+    def __init__(self, shapes: Tensor, turned: Tensor) -> None:
+        self.shapes, self.turned = shapes, turned
+
+    def __call__(self, points: Tensor) -> Lifted:
+        assert torch.allclose(points, project(self.turned), atol=1e-6)
+        return Lifted(self.turned, self.shapes.repeat(len(points) // len(self.shapes), 1, 1))
+
+
+@given(seeds)
+def test_cycles_are_zero_for_who_keeps_the_symmetry(seed: int) -> None:
+    shapes, generator = poses(5, seed), torch.Generator().manual_seed(seed)
+    turns = any_rotations((3, 5), generator, shapes)
+    knowing = Knowing(shapes, (shapes @ turns.mT).flatten(0, 1))
+    for aligned in (False, True):
+        assert float(invariance(knowing, shapes, turns, ROOT, aligned)) < 1e-6
+    assert float(equivariance(knowing, shapes, turns, ROOT)) < 1e-6
+
+
+def test_cycles_are_above_zero_for_who_does_not() -> None:
+    shapes, generator = poses(5, 0), torch.Generator().manual_seed(0)
+    turns = any_rotations((3, 5), generator, shapes)
+    flat = lambda points: Lifted(at_depth(points, torch.zeros_like(points[..., :1])), shapes[:1].expand(15, -1, -1))  # noqa: E731
+    assert float(invariance(flat, shapes, turns, ROOT, True)) > 0.1
+    assert float(equivariance(flat, shapes, turns, ROOT)) > 0.1
+
+
+def test_aligned_shapes_may_stand_anywhere() -> None:
+    shapes = poses(4, 3)
+    turns = any_rotations((2, 4), torch.Generator(), shapes)
+    knowing = Knowing(shapes, (shapes @ turns.mT).flatten(0, 1))
+    assert float(invariance(knowing, shapes + 0.3, turns, ROOT, True)) < 1e-6
+    moved = lambda points: Lifted(points, knowing.shapes.repeat(2, 1, 1) + 0.3)  # noqa: E731
+    assert float(invariance(moved, shapes, turns, ROOT, False)) > 0.3
+
+
+def test_reprojection_counts_seen_joints_alone() -> None:
+    points, pose = torch.zeros(2, len(BODY), 2), torch.zeros(2, len(BODY), 3)
+    pose[0, 3] = torch.tensor([5.0, 0.0, 0.0])
+    seen = torch.ones(2, len(BODY), dtype=torch.bool)
+    one = float(reprojection(Lifted(pose, None), points, seen))
+    assert abs(one - 1 / (2 * len(BODY))) < 1e-6
+    seen[0, 3] = False
+    assert float(reprojection(Lifted(pose, None), points, seen)) == 0
+    assert float(reprojection(Lifted(pose, None), points, torch.zeros_like(seen))) == 0
+
+
+def test_depths_are_compared_relative_to_the_root() -> None:
+    pose = poses(3, 1)
+    assert float(depth_distance(pose + torch.tensor([1.0, 2.0, 3.0]), pose, ROOT)) < 1e-6
+    deeper = pose * torch.tensor([1.0, 1.0, 2.0])
+    assert torch.isclose(depth_distance(deeper, pose, ROOT), pose[..., 2].abs().mean())
+
+
+@given(st.integers(0, 100))
+def test_rotations_are_rotations_and_repeat(seed: int) -> None:
+    for draw in (any_rotations, vertical_rotations):
+        first, second = (draw((2, 3), torch.Generator().manual_seed(seed), torch.zeros(())) for _ in range(2))
+        assert torch.equal(first, second) and first.shape == (2, 3, 3, 3)
+        assert torch.allclose(first @ first.mT, torch.eye(3).expand(2, 3, 3, 3), atol=1e-5)
+        assert torch.allclose(torch.linalg.det(first), torch.ones(2, 3), atol=1e-5)
+    assert torch.equal(first[..., 1, :], torch.tensor([0.0, 1.0, 0.0]).expand(2, 3, 3))
+
+
+def test_rotations_are_uniform() -> None:
+    """Of a uniform rotation each entry has mean 0 and mean square 1/3, and the angle's cosine the mean -1/2."""
+    turns = any_rotations((20000,), torch.Generator().manual_seed(0), torch.zeros(()))
+    assert float(turns.mean(dim=0).abs().max()) < 0.02
+    assert float(((turns**2).mean(dim=0) - 1 / 3).abs().max()) < 0.02
+    cosine = (turns.diagonal(dim1=-2, dim2=-1).sum(-1) - 1) / 2
+    assert abs(float(cosine.mean()) + 0.5) < 0.02
+    degenerate = any_rotations((20000,), torch.Generator().manual_seed(0), torch.zeros(()))[:, 0]
+    angle = torch.atan2(degenerate[:, 1], degenerate[:, 0])
+    assert torch.histc(angle, 8, -torch.pi, torch.pi).std() < 100
+
+
+def test_projection_keeps_who_comes_too_near_finite() -> None:
+    near = torch.tensor([[1.0, 0.0, -5.0], [1.0, 0.0, -9.0], [1.0, 0.0, 0.0]])
+    assert torch.equal(project(near)[:, 0], torch.tensor([1.0, 1.0, 0.2]))

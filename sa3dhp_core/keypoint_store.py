@@ -1,0 +1,106 @@
+"""Array-backed keypoint data: the file that a split is prepared into, and the protocol face over it.
+
+Knows no data set and no camera: keypoints come in as places on the camera plane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sa3dhp_core.atomic import read_meta, read_tensors, write_tensors
+from sa3dhp_core.cards import skeleton as skeleton_card
+from sa3dhp_core.errors import DataError
+from sa3dhp_core.geometry.shapes import need_poses
+from sa3dhp_core.store import draw_windows, split_file
+from sa3dhp_core.types import WHOLE, Shard
+
+
+def write_keypoints(
+    folder: Path,
+    split: str,
+    *,
+    points: Tensor,
+    starts: Tensor,
+    fps: float,
+    licence: str,
+    groups: Sequence[str] = (),
+    poses: Tensor | None = None,
+    skeleton: str = "h36m-17",
+) -> None:
+    """Write one split of keypoints, atomically.
+
+    Args:
+        folder: of the prepared data set.
+        split: its name.
+        points: ``(N, J, 2)`` on the camera plane at depth 1; NaN where a joint was not seen.
+        starts: ``(C + 1,)`` first frame of each clip, and N.
+        fps: frames per second.
+        licence: of the keypoints.
+        groups: name of each clip's group (subject).
+        poses: ``(N, J, 3)`` metres in the camera frame, made root-relative here; None where there is no truth.
+        skeleton: card id.
+
+    Raises:
+        DataError: lengths or shapes do not fit, a place is infinite or half missing, or a pose is not finite.
+    """
+    where, body = str(split_file(folder, split)), skeleton_card(skeleton)
+    need_poses(points, body, "keypoints", 2)
+    if int(starts[-1]) != len(points) or bool((starts.diff() <= 0).any()):
+        raise DataError("clip starts do not rise to the number of frames", where=where, found=starts.tolist()[-3:])
+    missing = points.isnan()
+    if bool(points.isinf().any()) or bool((missing[..., 0] != missing[..., 1]).any()):
+        raise DataError("keypoints are infinite or half missing", where=where, expected="both numbers, or both NaN")
+    tensors = {"points": points.float(), "starts": starts.to(torch.int64)}
+    if poses is not None:
+        need_poses(poses, body)
+        if len(poses) != len(points) or not bool(poses.isfinite().all()):
+            raise DataError("true poses do not fit the keypoints", where=where, found=len(poses), expected=len(points))
+        root = body.index(body.root)
+        tensors["poses"] = (poses - poses[:, root : root + 1]).float()
+    meta = {"fps": fps, "licence": licence, "groups": list(groups), "skeleton": skeleton}
+    write_tensors(split_file(folder, split), tensors, meta)
+
+
+class ArrayKeypoints:
+    """`Keypoints` over a prepared split; holds no truth."""
+
+    def __init__(self, folder: Path, split: str) -> None:
+        path = split_file(folder, split)
+        tensors, meta = read_tensors(path), read_meta(path)
+        try:
+            self._points, self._starts = tensors["points"], tensors["starts"]
+            self.fps, self.licence = float(meta["fps"]), str(meta["licence"])
+            self.skeleton = skeleton_card(meta["skeleton"])
+            self._groups = tuple(meta["groups"]) or ("",) * (len(self._starts) - 1)
+        except KeyError as error:
+            raise DataError("not a prepared split of keypoints", where=str(path), found=f"no {error}") from error
+        self._where = str(path)
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def draw(self, count: int, frames: int, generator: torch.Generator, shard: Shard = WHOLE) -> Tensor:
+        """``(B, T, J, 2)`` windows drawn uniformly over all that fit; this rank's shard."""
+        first, _ = draw_windows(self._starts, count, frames, generator, shard, self._where)
+        return self._points[first[:, None] + torch.arange(frames)]
+
+    def batches(self, size: int) -> Iterator[Tensor]:
+        """Every frame once, in order."""
+        yield from self._points.split(size)
+
+    def clip_index(self) -> Tensor:
+        """``(N,)`` clip of each frame."""
+        return torch.repeat_interleave(torch.arange(len(self._starts) - 1), self._starts.diff())
+
+    def groups(self) -> tuple[str, ...]:
+        """Group (subject) of each clip."""
+        return self._groups
+
+
+def read_truth(folder: Path, split: str) -> Tensor | None:
+    """``(N, J, 3)`` true poses of a prepared split, or None where it has none."""
+    return read_tensors(split_file(folder, split)).get("poses")
