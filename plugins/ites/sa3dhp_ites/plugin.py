@@ -39,5 +39,6 @@ def sa3dhp_methods() -> Sequence[Component]:
             summary="2D to 3D lifting without 3D labels: invariant teacher, equivariant student (AAAI 2021)",
             config="sa3dhp_ites.config:Settings",
             target="sa3dhp_ites.method:Ites",
+            example="sa3dhp_ites.example:recipe",
         ),
     )
