@@ -113,7 +113,6 @@ def symmetries(row: str, split: str, lifter: ItesLifter, keypoints: Tensor) -> l
     if lifted.canonical is not None:
         turns = losses.any_rotations(shape, generator, points)
         found["invariance"] = losses.invariance(lifter.lift, lifted.canonical, turns, root, aligned=True)
-        centred = lifted.canonical - lifted.canonical[:, [root]]
-        found["canonical-spread"] = (centred - centred.mean(dim=0)).norm(dim=-1).mean()
+        found["canonical-spread"] = losses.spread(lifted.canonical, root)
     facts = {"row": row, "split": split, "unit": "mm"}
     return [{**facts, "protocol": name, "value": 1000 * lifter.units.unit_m * float(v)} for name, v in found.items()]
