@@ -11,6 +11,7 @@ import torch
 from sa3dhp_core import runner
 from sa3dhp_core.atomic import read_tensors
 from sa3dhp_core.cards import card_ids
+from sa3dhp_core.errors import DataError, RecipeError
 from sa3dhp_core.host import Host
 from sa3dhp_core.recipe import load_recipe
 from tests.recipes.shrinking import shrunk
@@ -48,6 +49,32 @@ def test_recipe_runs_two_steps_and_leaves_lifters_that_load(recipe: str, host: H
     student = method.trained("student", folders["student"], skeleton, torch.device("cpu"))
     points = next(iter(method.data.keypoints(folders["data-keypoints"], "test").batches(10_000)))
     assert torch.allclose(student(points), kept, atol=1e-4)
+    again = runner.evaluate(out, host, "keypoints-test", "pa-mpjpe")["records"]
+    before = {
+        r["row"]: r["value"] for r in records if r["protocol"] == "pa-mpjpe" and r["row"] in ("teacher", "student")
+    }
+    after = {r["row"]: r["value"] for r in again if (r["protocol"], r["split"]) == ("pa-mpjpe", "keypoints-test")}
+    assert after == pytest.approx(before, rel=1e-5)
+
+
+@pytest.mark.slow
+def test_a_run_is_scored_on_files_of_others(host: Host, tmp_path: Path) -> None:
+    from sa3dhp_datasets.keypoint_example import lifting_arrays, write_lifting
+
+    out, files = tmp_path / "run", tmp_path / "in"
+    files.mkdir()
+    runner.run(shrunk("ites-world", host), host, out)
+    write_lifting(files, *lifting_arrays())
+    records = runner.evaluate(out, host, str(files), "ites-mpjpe")["records"]
+    splits = {str(files), *(f"{files}:{subject}" for subject in ("S1", "S5", "S9"))}
+    scored = {(r["row"], r["split"]) for r in records if r["protocol"] == "ites-mpjpe"}
+    assert scored == {(row, split) for row in ("teacher", "student") for split in splits}
+    for wrong, message in (("keypoints-tset", "keypoints-test"), (str(tmp_path / "gone"), "neither data")):
+        with pytest.raises(RecipeError, match=message):
+            runner.evaluate(out, host, wrong, "ites-mpjpe")
+    (files / "data_3d_toy.npz").unlink()
+    with pytest.raises(DataError, match="no truth to score by"):
+        runner.evaluate(out, host, str(files), "ites-mpjpe")
 
 
 def test_the_recipe_as_published_has_the_published_sizes(host: Host) -> None:

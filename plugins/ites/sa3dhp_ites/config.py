@@ -11,6 +11,9 @@ from attrs.validators import ge, gt, in_
 Head = Literal["dictionary", "depth"]
 _HEAD = "dictionary: a canonical shape and its rotation; depth: a depth for each joint, on the keypoint's ray"
 
+_TOP = "joint whose distance from the root is the measure of size"
+_CENTRED = "see keypoints as a camera that looks at the root would, and turn poses back; published: shift them instead"
+
 
 def _key(default: Any, text: str, *checks: Any) -> Any:
     return attrs.field(default=default, validator=list(checks), metadata={"help": text})
@@ -25,7 +28,8 @@ class MlpConfig:
     bottleneck: int = _key(256, "width inside a block", ge(1))
     blocks: int = _key(6, "residual blocks", ge(0))
     shapes: int = _key(12, "size of the dictionary of canonical shapes", ge(1))
-    top: str = _key("head", "joint whose distance from the root is the measure of size")
+    top: str = _key("head", _TOP)
+    centred: bool = _key(False, _CENTRED)
 
 
 @attrs.frozen
@@ -36,7 +40,8 @@ class GraphConfig:
     width: int = _key(128, "channels of a joint", ge(2))
     blocks: int = _key(4, "residual blocks of two graph convolutions", ge(0))
     shapes: int = _key(12, "size of the dictionary of canonical shapes", ge(1))
-    top: str = _key("head", "joint whose distance from the root is the measure of size")
+    top: str = _key("head", _TOP)
+    centred: bool = _key(False, _CENTRED)
 
 
 @attrs.frozen

@@ -11,6 +11,12 @@ from torch import Tensor, nn
 from sa3dhp_core.types import Skeleton
 from sa3dhp_ites.units import DISTANCE, NEAREST
 
+START = 0.01
+"""Spread of a dictionary's first weights: everyone begins as a point that is not turned.
+
+From larger weights, shapes many times a body's size, the same training needs several times as many steps.
+"""
+
 
 class Lifted(NamedTuple):
     """A pose as the method trains it.
@@ -30,6 +36,9 @@ class DictionaryHead(nn.Module):
         super().__init__()
         self.coefficients, self.turn = nn.Linear(features, shapes), nn.Linear(features, 3)
         self.shapes = nn.Linear(shapes, 3 * len(skeleton))
+        for layer in (self.coefficients, self.turn, self.shapes):
+            nn.init.normal_(layer.weight, std=START)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, feature: Tensor, points: Tensor) -> Lifted:
         """``(N, …)`` features of ``(N, J, 2)`` keypoints to poses."""

@@ -26,7 +26,7 @@ class ItesLifter(nn.Module):
     def __init__(self, units: Normaliser, trunk: nn.Module, head: nn.Module, skeleton: Skeleton) -> None:
         super().__init__()
         self.units, self.trunk, self.head = units, trunk, head
-        self.skeleton, self._root = skeleton, skeleton.index(skeleton.root)
+        self.skeleton = skeleton
 
     @property
     def canonical(self) -> bool:
@@ -45,11 +45,7 @@ class ItesLifter(nn.Module):
         """
         lead = keypoints.shape[:-2]
         points = self.lift(self.units(keypoints).reshape(-1, *keypoints.shape[-2:])).points
-        return self.metres(points).reshape(*lead, *points.shape[-2:])
-
-    def metres(self, points: Tensor) -> Tensor:
-        """Poses ``(N, J, 3)`` in units to metres, root-relative."""
-        return (points - points[..., [self._root], :]) * self.units.unit_m
+        return self.units.metres(points.reshape(*lead, *points.shape[-2:]), keypoints)
 
 
 def mlp_lifter(config: MlpConfig, *, skeleton: Skeleton) -> ItesLifter:
@@ -70,7 +66,7 @@ def _lifter(trunk: Perceptron | JointGraph, config: MlpConfig | GraphConfig, ske
     else:
         features = trunk.width * (len(skeleton) if trunk.per_joint else 1)
         head = DictionaryHead(features, config.shapes, skeleton)
-    return ItesLifter(Normaliser(skeleton, config.top), trunk, head, skeleton)
+    return ItesLifter(Normaliser(skeleton, config.top, config.centred), trunk, head, skeleton)
 
 
 @torch.no_grad()

@@ -76,6 +76,15 @@ def equivariance(lift: Lift, points: Tensor, rotations: Tensor, root: int) -> Te
     return (again - again[:, [root]] - turned).norm(dim=-1).mean()
 
 
+def spread(canonical: Tensor, root: int) -> Tensor:
+    """Mean distance of the joints of canonical shapes ``(N, J, 3)``, relative to their roots, from those of their mean.
+
+    Towards zero the teacher has settled for one rigid shape, which no rotation changes.
+    """
+    beside = canonical - canonical[:, [root]]
+    return (beside - beside.mean(dim=0)).norm(dim=-1).mean()
+
+
 def depth_distance(student: Tensor, teacher: Tensor, root: int) -> Tensor:
     """Mean distance of the depths of two poses ``(N, J, 3)`` relative to their roots."""
     own, wanted = (points[..., 2] - points[..., [root], 2] for points in (student, teacher))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,10 @@ from sa3dhp_core.protocols.method import Stage, StageContext
 from sa3dhp_core.recipe import Recipe
 from sa3dhp_core.runner import ANALYSIS, write_records
 from sa3dhp_core.types import Skeleton
+from sa3dhp_ites import elsewhere
 from sa3dhp_ites.config import Settings
 from sa3dhp_ites.lifter import ItesLifter, lift_all
-from sa3dhp_ites.scoring import ROLE, controls, masks, score, symmetries, whole
+from sa3dhp_ites.scoring import ROLE, Record, controls, masks, score, symmetries, whole
 from sa3dhp_ites.tasks import StudentTask, TeacherTask
 
 DATA, TEACHER, STUDENT = f"data-{ROLE}", "teacher", "student"
@@ -65,6 +66,10 @@ class Ites:
             Stage("score-student", protocols, (DATA, STUDENT), partial(self._score, STUDENT)),
             Stage("lifted", {}, (DATA, STUDENT), self._lift),
         )
+
+    def evaluate(self, folders: Mapping[str, Path], engine: Any, data: str, protocol: str) -> list[Record]:
+        """Score both lifters of a finished run on one of its splits, or on other keypoint files."""
+        return elsewhere.evaluate(self, folders, engine.device, data, protocol)
 
     def lifter(self, role: str, skeleton: Skeleton) -> ItesLifter:
         """A new lifter for a role.

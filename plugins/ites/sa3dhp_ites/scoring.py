@@ -80,11 +80,11 @@ def controls(units: Normaliser, keypoints: Tensor, truth: Tensor) -> Iterator[tu
         keypoints: ``(N, J, 2)`` on the camera plane.
         truth: ``(N, J, 3)`` metres.
     """
-    points, root = units(keypoints), units.skeleton.index(units.skeleton.root)
-    depth = truth[..., 2:] / true_unit_m(points, truth)
+    points = units(keypoints)
+    seen = truth @ units.turn(keypoints).mT if units.centred else truth
+    depth = seen[..., 2:] / true_unit_m(points, seen)
     for name, depths in ((FLAT, torch.zeros_like(depth)), (FLOOR, depth)):
-        placed = at_depth(points, depths)
-        yield name, (placed - placed[:, [root]]) * units.unit_m
+        yield name, units.metres(at_depth(points, depths), keypoints)
 
 
 def true_unit_m(points: Tensor, truth: Tensor) -> float:
@@ -113,7 +113,6 @@ def symmetries(row: str, split: str, lifter: ItesLifter, keypoints: Tensor) -> l
     if lifted.canonical is not None:
         turns = losses.any_rotations(shape, generator, points)
         found["invariance"] = losses.invariance(lifter.lift, lifted.canonical, turns, root, aligned=True)
-        centred = lifted.canonical - lifted.canonical[:, [root]]
-        found["canonical-spread"] = (centred - centred.mean(dim=0)).norm(dim=-1).mean()
+        found["canonical-spread"] = losses.spread(lifted.canonical, root)
     facts = {"row": row, "split": split, "unit": "mm"}
     return [{**facts, "protocol": name, "value": 1000 * lifter.units.unit_m * float(v)} for name, v in found.items()]

@@ -72,7 +72,8 @@ class TeacherTask(_Lifting):
         flat = losses.reprojection(lifted, points, seen)
         turns = losses.any_rotations((how.rotations, len(points)), generator, points)
         cycle = losses.invariance(lifter.lift, lifted.canonical, turns, self.root, step < how.aligned)
-        logs = {"reprojection": flat.detach(), "cycle": cycle.detach()}
+        varies_mm = 1000 * lifter.units.unit_m * losses.spread(lifted.canonical.detach(), self.root)
+        logs = {"reprojection": flat.detach(), "cycle": cycle.detach(), "canonical_spread_mm": varies_mm}
         yield Update("lifter", how.reprojection * flat + how.cycle * cycle, logs)
 
 

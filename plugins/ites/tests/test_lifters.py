@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sa3dhp_core.cards import skeleton
+from sa3dhp_core.conformance.strategies import random_poses
 from sa3dhp_core.errors import DataError, RecipeError
+from sa3dhp_core.geometry import turn_between
 from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.lifter import Lifter
 from sa3dhp_core.types import Skeleton
@@ -91,6 +93,23 @@ def test_units_are_those_of_the_frames_that_they_are_fitted_to() -> None:
     assert float(scaled[:, TOP].norm(dim=-1).mean()) == pytest.approx(1 / DISTANCE, rel=1e-5)
     assert torch.allclose(units(3 * points + 1), 3 * scaled, atol=1e-5)
     assert units.unit_m == pytest.approx(0.23 + 0.25 + 0.11 + 0.115)
+
+
+@given(st.floats(-0.4, 0.4), st.floats(-0.4, 0.4))
+def test_centred_units_see_everyone_from_a_camera_that_looks_at_the_root(across: float, down: float) -> None:
+    """Where someone stands in the image changes nothing but the direction that the pose is turned back to."""
+    pose = random_poses(BODY, 3, 1).float()[0]
+    ray = torch.nn.functional.normalize(torch.tensor([across, down, 1.0]), dim=0)
+    turn = turn_between(ray, torch.tensor([0.0, 0.0, 1.0]))
+    beside = (pose + torch.tensor([0.0, 0.0, 4.0])) @ turn  # the same person, in a camera turned away
+    straight, aside = (at[:, :2] / at[:, 2:] for at in (pose + torch.tensor([0.0, 0.0, 4.0]), beside))
+    units = Normaliser(BODY, "head", centred=True)
+    assert torch.allclose(units(aside), units(straight), atol=1e-5)
+    made = lifter("ites-mlp", centred=True).eval()
+    assert torch.allclose(made(aside), made(straight) @ turn, atol=1e-4)
+    holed = aside.clone()
+    holed[ROOT] = torch.nan
+    assert bool(made(holed).isfinite().all())
 
 
 def test_unseen_joints_get_their_usual_places() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from sa3dhp_ites.losses import (
     equivariance,
     invariance,
     reprojection,
+    spread,
     vertical_rotations,
 )
 from sa3dhp_ites.units import project
@@ -76,6 +78,13 @@ def test_reprojection_counts_seen_joints_alone() -> None:
     seen[0, 3] = False
     assert float(reprojection(Lifted(pose, None), points, seen)) == 0
     assert float(reprojection(Lifted(pose, None), points, torch.zeros_like(seen))) == 0
+
+
+def test_the_spread_is_zero_for_one_shape_wherever_it_stands() -> None:
+    shapes = poses(1, 2) + torch.randn(6, 1, 3)
+    assert float(spread(shapes, ROOT)) < 1e-6
+    shapes[:3, 5, 0] += 2.0
+    assert float(spread(shapes, ROOT)) == pytest.approx(1.0 / len(BODY), rel=1e-5)
 
 
 def test_depths_are_compared_relative_to_the_root() -> None:

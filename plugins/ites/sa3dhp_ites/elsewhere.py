@@ -1,0 +1,73 @@
+"""A finished run's lifters on other keypoints: a split of its own data, or files of the user's."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sa3dhp_core.errors import DataError, RecipeError, nearest
+from sa3dhp_core.evaluation import load_protocol
+from sa3dhp_ites.lifter import lift_all
+from sa3dhp_ites.scoring import ROLE, Record, masks, score, whole
+
+if TYPE_CHECKING:
+    from sa3dhp_ites.method import Ites
+
+FILES = "lifting-npz"
+"""The component that reads the user's files."""
+
+ALL = {"test": [], "validation_subjects": [], "validation": 0.0, "truth": "", "cameras": ""}
+"""Keys that make one split of all subjects, with the files beside."""
+
+
+def evaluate(method: Ites, folders: Mapping[str, Path], device: Any, data: str, protocol: str) -> list[Record]:
+    """Score both lifters of a run.
+
+    Args:
+        method: of the run.
+        folders: of its stages.
+        device: where to compute.
+        data: ``keypoints-<split>``, or a file or folder of keypoints with truth.
+        protocol: id of a card.
+
+    Raises:
+        RecipeError: `data` is neither, or there is no such protocol.
+        DataError: there is no truth, or the files cannot be read.
+    """
+    load_protocol(protocol)
+    records: list[Record] = []
+    with _opened(method, folders, data) as (source, folder, split):
+        truth, keypoints = source.truth(folder, split), source.keypoints(folder, split)
+        if truth is None:
+            raise DataError(
+                "there is no truth to score by", where=data, hint="a file data_3d_*.npz beside the keypoints"
+            )
+        groups = {name.replace(f"{ROLE}-{split}", data): mask for name, mask in masks(keypoints, split).items()}
+        for role in ("teacher", "student"):
+            lifter = method.trained(role, folders[role], keypoints.skeleton, device)
+            poses = lift_all(lifter, whole(keypoints))
+            records += score(role, poses, truth, groups, (protocol,), keypoints.skeleton)
+    return records
+
+
+@contextmanager
+def _opened(method: Ites, folders: Mapping[str, Path], data: str) -> Iterator[tuple[Any, Path, str]]:
+    """Keypoint data, where they are prepared, and the split; files are prepared in a temporary place."""
+    role, _, split = data.partition("-")
+    if role == ROLE and split in method.data.splits:
+        yield method.data, folders[f"data-{ROLE}"], split
+        return
+    if not Path(data).exists():
+        known = [f"{ROLE}-{name}" for name in method.data.splits]
+        expected = f"keypoint files, or one of {', '.join(known)}"
+        hint = nearest(data, known)
+        raise RecipeError("neither data of this run nor files", found=data, expected=expected, hint=hint)
+    own = method.recipe.data[ROLE]
+    table = {**(own if own["use"] == FILES else {"use": FILES}), **ALL, "path": data}
+    files = method.host.build("keypoint_data", table, "--data", host=method.host)
+    with tempfile.TemporaryDirectory(prefix="sa3dhp-eval-") as room:
+        files.prepare(Path(room))
+        yield files, Path(room), "train"
