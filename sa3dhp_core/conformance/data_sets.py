@@ -1,4 +1,4 @@
-"""What checks of image data and of pose data share: prepared folders, interrupted and damaged ones, shards, content."""
+"""What checks of data sets share: prepared folders, interrupted and damaged ones, shards, content."""
 
 from __future__ import annotations
 
