@@ -95,6 +95,17 @@ def train(task: Task, bench: Bench, steps: int | None, noise: int = 0) -> int:
     return done
 
 
+def trained(begin: Begin, noun: str, subject: Subject, bench: Bench) -> Any:
+    """The noun's module after as many steps as the profile allows, frozen; trained once on a bench."""
+
+    def learn() -> Any:
+        lesson = begin(subject, bench, 0)
+        train(lesson.task, bench, bench.profile.steps)
+        return lesson.module.eval().requires_grad_(False)
+
+    return bench.once((noun, subject), learn)
+
+
 def _apply(update: Update, optimizer: torch.optim.Optimizer, scheduler: Any, clip_norm: float | None) -> None:
     optimizer.zero_grad()
     update.loss.backward()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from sa3dhp_core.atomic import seeded
 from sa3dhp_core.conformance.bench import Bench
-from sa3dhp_core.conformance.lessons import Lesson, frozen_checks, recorded, task_checks, train
+from sa3dhp_core.conformance.lessons import Lesson, frozen_checks, recorded, task_checks, trained
 from sa3dhp_core.conformance.modules import made, need_clean_map, need_close, need_finite, stir
 from sa3dhp_core.conformance.nouns.pose_prior import need_inside
 from sa3dhp_core.conformance.plain import PlainPosePrior
@@ -41,17 +41,6 @@ def begin(subject: Subject, bench: Bench, seed: int) -> Lesson:
     with seeded(bench.seed, NOUN, seed):  # as the runner seeds the beginning of a stage
         task = prior.task(recorded(bench.motion.train.sequences, drawn))
     return Lesson(prior, task, {"pose prior": pose_prior}, drawn)
-
-
-def trained(subject: Subject, bench: Bench) -> Any:
-    """The prior after as many steps as the profile allows, frozen; trained once on a bench."""
-
-    def learn() -> Any:
-        lesson = begin(subject, bench, 0)
-        train(lesson.task, bench, bench.profile.steps)
-        return lesson.module.eval().requires_grad_(False)
-
-    return bench.once((NOUN, subject), learn)
 
 
 def held_out(bench: Bench, frames: int, count: int = HELD_OUT) -> tuple[Tensor, Tensor]:
@@ -102,7 +91,7 @@ def _need_leading_axes(prior: Any, z: Tensor) -> None:
 
 @check(NOUN, "v is finite, and lies in the domain of its bound where it has one")
 def stays_in_its_domain(subject: Subject, bench: Bench) -> None:
-    prior = trained(subject, bench)
+    prior = trained(begin, NOUN, subject, bench)
     _, z = held_out(bench, prior.frames)
     noise = 2 * torch.rand(z.shape, generator=bench.generator("noise")) - 1
     for what, given in (("motion", z), ("noise", noise)):
@@ -130,7 +119,7 @@ def comes_back_within_its_figure(subject: Subject, bench: Bench) -> None:
 
 def round_trip_mm(subject: Subject, bench: Bench) -> float:
     """Mean joint error of held-out motion, through z and v and back."""
-    prior = trained(subject, bench)
+    prior = trained(begin, NOUN, subject, bench)
     motion, z = held_out(bench, prior.frames)
     decoded = PlainPosePrior(bench.skeleton).decode(prior.decode(prior.encode(z)))
     return 1000 * float((decoded - motion).norm(dim=-1).mean())

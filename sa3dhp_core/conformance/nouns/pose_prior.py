@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from sa3dhp_core.atomic import seeded
 from sa3dhp_core.conformance.bench import Bench
-from sa3dhp_core.conformance.lessons import Lesson, recorded, task_checks, train
+from sa3dhp_core.conformance.lessons import Lesson, recorded, task_checks, trained
 from sa3dhp_core.conformance.modules import (
     made,
     need_clean_map,
@@ -48,17 +48,6 @@ def begin(subject: Subject, bench: Bench, seed: int) -> Lesson:
     with seeded(bench.seed, NOUN, seed):  # as the runner seeds the beginning of a stage
         task = prior.task(recorded(bench.motion.train.poses, drawn))
     return Lesson(prior, task, {}, drawn)
-
-
-def trained(subject: Subject, bench: Bench) -> Any:
-    """The prior after as many steps as the profile allows, frozen; trained once on a bench."""
-
-    def learn() -> Any:
-        lesson = begin(subject, bench, 0)
-        train(lesson.task, bench, bench.profile.steps)
-        return lesson.module.eval().requires_grad_(False)
-
-    return bench.once((NOUN, subject), learn)
 
 
 def held_out(bench: Bench, count: int = HELD_OUT) -> Tensor:
@@ -138,7 +127,7 @@ def bounds_anything(subject: Subject, bench: Bench) -> None:
 
 @check(NOUN, "what it encodes and what it samples lies in the domain that its bound gives")
 def stays_in_its_domain(subject: Subject, bench: Bench) -> None:
-    prior = trained(subject, bench)
+    prior = trained(begin, NOUN, subject, bench)
     need_inside(prior.encode(held_out(bench)), prior, "an encoded pose")
     need_inside(prior.encode(3 * bench.poses(64, dtype=torch.get_default_dtype())), prior, "an encoded giant")
     need_inside(prior.sample(HELD_OUT, bench.generator("samples")), prior, "a sample")
@@ -146,7 +135,7 @@ def stays_in_its_domain(subject: Subject, bench: Bench) -> None:
 
 @check(NOUN, "decodes any z of its domain to a finite pose whose root is the origin")
 def decodes_its_whole_domain(subject: Subject, bench: Bench) -> None:
-    prior = trained(subject, bench)
+    prior = trained(begin, NOUN, subject, bench)
     low, high = edges(prior)
 
     @bench.for_all(seed=seeds)
@@ -161,7 +150,7 @@ def decodes_its_whole_domain(subject: Subject, bench: Bench) -> None:
 
 @check(NOUN, "samples from the generator that it is given alone, as many as it is asked for")
 def samples_from_its_generator_alone(subject: Subject, bench: Bench) -> None:
-    prior = trained(subject, bench)
+    prior = trained(begin, NOUN, subject, bench)
     need_no_draws(lambda: {"samples": prior.sample(16, bench.generator("samples"))}, "sample")
     for count in (0, 1, 5):
         found = tuple(prior.sample(count, bench.generator("samples")).shape)
@@ -182,7 +171,7 @@ def maps_without_side_effects(subject: Subject, bench: Bench) -> None:
 
 @check(NOUN, "held-out motion, encoded and decoded, comes back within the declared mean error", ["round-trip-mm"])
 def comes_back_within_its_figure(subject: Subject, bench: Bench) -> None:
-    prior, poses = trained(subject, bench), held_out(bench)
+    prior, poses = trained(begin, NOUN, subject, bench), held_out(bench)
     error_mm = 1000 * float((prior.decode(prior.encode(poses)) - poses).norm(dim=-1).mean())
     limit = subject.figures["round-trip-mm"]
     must(error_mm <= limit, "the round trip is off", f"{error_mm:.1f} mm on {bench.motion.source}", f"{limit:g} mm")
@@ -190,7 +179,7 @@ def comes_back_within_its_figure(subject: Subject, bench: Bench) -> None:
 
 @check(NOUN, "all that it decodes has the same bone lengths, left and right alike", ["constant-bone-lengths"])
 def decodes_constant_bones(subject: Subject, bench: Bench) -> None:
-    prior, body = trained(subject, bench), bench.skeleton
+    prior, body = trained(begin, NOUN, subject, bench), bench.skeleton
     low, high = edges(prior)
     anywhere = torch.lerp(low, high, torch.rand(64, prior.latent, generator=bench.generator("domain")))
     z = torch.cat([prior.encode(held_out(bench, 64)), prior.sample(64, bench.generator("samples")), anywhere])
@@ -201,7 +190,7 @@ def decodes_constant_bones(subject: Subject, bench: Bench) -> None:
 
 @check(NOUN, "at least the declared share of decoded samples keeps the card's limits of bending", ["anatomical-rate"])
 def samples_what_a_body_can_do(subject: Subject, bench: Bench) -> None:
-    prior = trained(subject, bench)
+    prior = trained(begin, NOUN, subject, bench)
     decoded = prior.decode(prior.sample(HELD_OUT, bench.generator("samples")))
     rate = float(within_limits(decoded, bench.skeleton).double().mean())
     wanted = subject.figures["anatomical-rate"]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sa3dhp_core.atomic import seeded
 from sa3dhp_core.conformance.bench import Bench
-from sa3dhp_core.conformance.lessons import Lesson, frozen_checks, recorded, task_checks, train
+from sa3dhp_core.conformance.lessons import Lesson, frozen_checks, recorded, task_checks, train, trained
 from sa3dhp_core.conformance.modules import (
     made,
     need_clean_map,
@@ -74,17 +74,6 @@ def on_motions(subject: Subject, bench: Bench) -> Lesson:
 
 def _unbounded(raw: Tensor) -> Tensor:
     return raw
-
-
-def trained(subject: Subject, bench: Bench) -> Any:
-    """The network of the turns after as many steps as the profile allows, frozen; trained once on a bench."""
-
-    def learn() -> Any:
-        lesson = begin(subject, bench, 0)
-        train(lesson.task, bench, bench.profile.steps)
-        return lesson.module.eval().requires_grad_(False)
-
-    return bench.once((NOUN, subject), learn)
 
 
 def pairs(bench: Bench, count: int = HELD_OUT) -> tuple[Tensor, Tensor, Tensor]:
@@ -159,7 +148,7 @@ def stays_in_the_domain(subject: Subject, bench: Bench) -> None:
 
 @check(NOUN, "answers differently for different elements of a family once it is trained", ["conditioned"])
 def honours_the_condition(subject: Subject, bench: Bench) -> None:
-    network = trained(subject, bench)
+    network = trained(begin, NOUN, subject, bench)
     z, condition, partner = pairs(bench)
     other = condition.roll(1, 0)
     moved = float((network(z, other) - network(z, condition)).norm(dim=-1).mean())
@@ -179,7 +168,7 @@ def learns_what_it_is_shown(subject: Subject, bench: Bench) -> None:
         with torch.no_grad():
             return float((network(z, condition) - partner).norm(dim=-1).mean())
 
-    before, after = error(lesson.module.eval()), error(trained(subject, bench))
+    before, after = error(lesson.module.eval()), error(trained(begin, NOUN, subject, bench))
     must(after < before, "training does not lower the error", f"{after:.3g}", f"less than {before:.3g}")
 
 
