@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sa3dhp_core.conformance.plain import NoTraining, PlainMotionPrior, PlainPosePrior
+from sa3dhp_core.conformance.plain import PlainMotionPrior, PlainPosePrior
 from sa3dhp_core.conformance.reference import MatrixRelation, Turning
+from sa3dhp_core.no_training import NoTraining
 from sa3dhp_core.protocols.task import Task
 from sa3dhp_core.types import Spatial
 

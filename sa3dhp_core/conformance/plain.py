@@ -6,14 +6,15 @@ Components are built from them on the bench; tests of plugins may use them too.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sa3dhp_core.protocols.task import Task, Update
-from sa3dhp_core.types import Shard, Skeleton
+from sa3dhp_core.no_training import NoTraining
+from sa3dhp_core.protocols.task import Task
+from sa3dhp_core.types import Skeleton
 
 BOUND = 2.0
 """Embeddings of the bench lie in [-BOUND, BOUND]."""
@@ -22,26 +23,6 @@ BOUND = 2.0
 def bound(raw: Tensor) -> Tensor:
     """``BOUND * tanh(raw / BOUND)``, elementwise: what embeddings of the bench end in."""
     return BOUND * torch.tanh(raw / BOUND)
-
-
-class NoTraining:
-    """A task of no steps; implements `sa3dhp_core.protocols.task.Task`."""
-
-    steps = 0
-    clip_norm: float | None = None
-    ema: float | None = None
-    sharded: tuple[str, ...] = ()
-
-    def __init__(self, modules: dict[str, nn.Module]) -> None:
-        self.modules = modules
-
-    def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
-        """None."""
-        return {}
-
-    def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
-        """Nothing."""
-        yield from ()
 
 
 class PlainBackbone(nn.Module):

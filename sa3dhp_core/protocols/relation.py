@@ -58,7 +58,7 @@ class RelationNetwork(Protocol):
     def task(self, relation: Relation, pose_prior: Any, motion_prior: Any, draw: Any, frames: int) -> Task:
         """How it is trained: on z from a `PoseDraw` where `motion_prior` is None, else on v from a `SequenceDraw`.
 
-        A network that needs no training returns a task of no steps.
+        A network that needs no training returns a task of no steps (`sa3dhp_core.no_training.NoTraining`).
         """
         ...
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.conformance import Subject
 from sa3dhp_core.conformance.nouns.relation_network import parts
-from sa3dhp_core.conformance.plain import NoTraining, PlainPosePrior
+from sa3dhp_core.conformance.plain import PlainPosePrior
+from sa3dhp_core.no_training import NoTraining
 from sa3dhp_core.protocols.task import Task
 from sa3dhp_core.types import WHOLE
 from tests.broken.learning import Impatient, Learning, Misnaming, Restless

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from sa3dhp_core.errors import RecipeError
 from sa3dhp_core.geometry import act_on_poses
+from sa3dhp_core.no_training import NoTraining
 from sa3dhp_core.protocols.pose_prior import PosePrior
 from sa3dhp_core.protocols.relation import Relation
-from sa3dhp_core.protocols.task import Task, Update
-from sa3dhp_core.types import Shard
+from sa3dhp_core.protocols.task import Task
 from sa3dhp_relations import config as keys
 from sa3dhp_relations.geometric import matrices_from
 from sa3dhp_relations.tasks import Draw, EncodeMotion
@@ -57,26 +56,6 @@ class ThroughPoseNetwork(nn.Module):
         if relation.condition == 0:
             self.element.copy_(relation.draw((), torch.Generator()).matrix)
         return NoTraining({"network": self})
-
-
-class NoTraining:
-    """A task of no steps; implements `sa3dhp_core.protocols.task.Task`."""
-
-    steps = 0
-    clip_norm: float | None = None
-    ema: float | None = None
-    sharded: tuple[str, ...] = ()
-
-    def __init__(self, modules: dict[str, nn.Module]) -> None:
-        self.modules = modules
-
-    def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
-        """None."""
-        return {}
-
-    def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
-        """Nothing."""
-        yield from ()
 
 
 def through_pose(
