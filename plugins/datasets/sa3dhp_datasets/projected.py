@@ -71,6 +71,7 @@ class ProjectedPoses:
     def _cameras(self) -> list[tuple[Tensor, float]]:
         """Rotation from the world and distance of each camera."""
         config = self._config
+        # one camera an azimuth; cycles have no end
         angles = zip(config.azimuths_deg, cycle(config.elevations_deg), cycle(config.distances_m), strict=False)
         return [(viewpoint(math.radians(a), math.radians(e)), away) for a, e, away in angles]
 

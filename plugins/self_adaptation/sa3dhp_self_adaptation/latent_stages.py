@@ -133,8 +133,9 @@ def measure_latent(method: SelfAdaptation, context: StageContext) -> None:
         if relation.acts_on_time:
             window = upright.sequences(SEQUENCES, temporal.window, generator, WHOLE).to(device)
             spatial = _placed(relation.draw((SEQUENCES, 1), generator), device)
-            moved = relation.on_poses(window[:, list(temporal.partner)], spatial)
-            anchor = motion.encode(prior.encode(window[:, list(temporal.anchor)]))  # type: ignore[union-attr]
+            first, second = temporal.of(window)
+            moved = relation.on_poses(second, spatial)
+            anchor = motion.encode(prior.encode(first))  # type: ignore[union-attr]
             partner = motion.encode(prior.encode(moved))  # type: ignore[union-attr]
             condition, random = spatial.condition[:, 0], motion_pair
         else:

@@ -85,7 +85,7 @@ def refuses_shapes_that_differ(subject: Subject, bench: Bench) -> None:
     for wrong in (partner[:1], partner[:-1], partner[:, :1], partner[:, :-1]):
         try:
             value = score(anchor, wrong)
-        except Exception:
+        except Exception:  # the promise is an error, of whatever kind
             continue
         raise BrokenPromise(f"scores {tuple(anchor.shape)} against {tuple(wrong.shape)}", value, "an error")
 
@@ -97,7 +97,7 @@ def never_answers_nan(subject: Subject, bench: Bench) -> None:
     for anchors, partners in ((alike, alike), (alike, partner), (alike[:1], partner[:1])):
         try:
             value = score(anchors, partners)
-        except Exception:
+        except Exception:  # the promise is an error, of whatever kind
             continue
         must(math.isfinite(value), "answers what it cannot score", value, "a finite number or an error")
 
