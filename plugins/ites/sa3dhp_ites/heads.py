@@ -12,25 +12,31 @@ from sa3dhp_core.types import Skeleton
 from sa3dhp_ites.units import DISTANCE, NEAREST
 
 START = 0.01
-"""Spread of a dictionary's first weights: everyone begins as a point that is not turned.
+"""Spread of a teacher's first weights: everyone begins as a point that is not turned.
 
 From larger weights, shapes many times a body's size, the same training needs several times as many steps.
 """
 
 
 class Lifted(NamedTuple):
-    """A pose as the method trains it.
+    """A pose in units, in the camera's frame, around the point at the distance 5; all are ``(N, J, 3)``.
 
-    ``points (N, J, 3)`` in units, camera frame, around the point at the distance 5; ``canonical (N, J, 3)``, the shape
-    before its rotation, where the head has one.
+    ``points`` is the pose, each joint on its keypoint's ray. A head with a dictionary adds ``modelled``, the pose that
+    the dictionary makes, on rays only as far as the reprojection has drawn it there, and ``canonical``, its shape
+    before the rotation.
     """
 
     points: Tensor
-    canonical: Tensor | None
+    modelled: Tensor | None = None
+    canonical: Tensor | None = None
 
 
 class DictionaryHead(nn.Module):
-    """Coefficients of learned shapes and a rotation vector (so(3) exponential); METHOD.md section 2, teacher."""
+    """Coefficients of learned shapes and a rotation vector (so(3) exponential); METHOD.md section 2, teacher.
+
+    Twelve shapes are too few to reach every keypoint. What they tell is depth; across the image the keypoints know
+    better. So does the public code read its teacher's poses.
+    """
 
     def __init__(self, features: int, shapes: int, skeleton: Skeleton) -> None:
         super().__init__()
@@ -45,7 +51,8 @@ class DictionaryHead(nn.Module):
         flat = feature.flatten(1)
         canonical = self.shapes(self.coefficients(flat)).unflatten(-1, (points.shape[-2], 3))
         rotation = roma.rotvec_to_rotmat(self.turn(flat))
-        return Lifted(canonical @ rotation.mT, canonical)
+        modelled = canonical @ rotation.mT
+        return Lifted(at_depth(points, modelled[..., 2:]), modelled, canonical)
 
 
 class DepthHead(nn.Module):
@@ -60,7 +67,7 @@ class DepthHead(nn.Module):
         """``(N, …)`` features of ``(N, J, 2)`` keypoints to poses."""
         depth = self.depth(feature)
         depth = depth if self._per_joint else depth.unsqueeze(-1)
-        return Lifted(at_depth(points, depth - depth[:, [self._root]]), None)
+        return Lifted(at_depth(points, depth - depth[:, [self._root]]))
 
 
 def at_depth(points: Tensor, depth: Tensor) -> Tensor:

@@ -41,11 +41,14 @@ class ItesLifter(nn.Module):
     def forward(self, keypoints: Tensor) -> Tensor:
         """``(..., J, 2)`` on the camera plane, NaN where unseen, to ``(..., J, 3)`` metres, root at the origin.
 
-        Metres are the skeleton's: people are taken to be of its card's size.
+        Metres are the skeleton's: people are taken to be of its card's size. Joints that were not seen are where the
+        dictionary puts them, or on the rays of their usual places.
         """
-        lead = keypoints.shape[:-2]
-        points = self.lift(self.units(keypoints).reshape(-1, *keypoints.shape[-2:])).points
-        return self.units.metres(points.reshape(*lead, *points.shape[-2:]), keypoints)
+        lifted = self.lift(self.units(keypoints).reshape(-1, *keypoints.shape[-2:]))
+        points = lifted.points.view(*keypoints.shape[:-1], 3)
+        if lifted.modelled is not None:
+            points = points.where(keypoints[..., :1].isfinite(), lifted.modelled.view_as(points))
+        return self.units.metres(points, keypoints)
 
 
 def mlp_lifter(config: MlpConfig, *, skeleton: Skeleton) -> ItesLifter:

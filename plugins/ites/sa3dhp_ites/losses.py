@@ -33,14 +33,15 @@ def vertical_rotations(shape: tuple[int, ...], generator: torch.Generator, like:
 
 
 def reprojection(lifted: Lifted, points: Tensor, seen: Tensor) -> Tensor:
-    """Mean distance of seen joints from where the pose projects.
+    """Mean distance of seen joints from where the pose that the dictionary makes projects.
 
     Args:
         lifted: of ``points``.
         points: ``(N, J, 2)`` keypoints in units.
         seen: ``(N, J)``.
     """
-    distance = (project(lifted.points) - points).norm(dim=-1)
+    assert lifted.modelled is not None
+    distance = (project(lifted.modelled) - points).norm(dim=-1)
     return (distance * seen).sum() / seen.sum().clamp_min(1)
 
 

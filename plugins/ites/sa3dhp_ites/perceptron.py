@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from sa3dhp_ites.heads import START
+
 
 def _layer(enter: int, leave: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(enter, leave, bias=False), nn.BatchNorm1d(leave))
+    """A linear map and its normalisation, whose gains start anywhere in (0, 1), as in the public code."""
+    linear, norm = nn.Linear(enter, leave, bias=False), nn.BatchNorm1d(leave)
+    nn.init.normal_(linear.weight, std=START)
+    nn.init.uniform_(norm.weight)
+    return nn.Sequential(linear, norm)
 
 
 class Bottleneck(nn.Module):

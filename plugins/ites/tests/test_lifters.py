@@ -60,12 +60,24 @@ def test_any_trunk_goes_with_either_head(use: str, head: str) -> None:
     assert made(keypoints(0)).shape == (0, len(BODY), 3)
     points = made.units(keypoints(4))
     lifted = made.lift(points)
-    if head == "depth":
-        place = lifted.points[..., :2] / (lifted.points[..., 2:] + DISTANCE).clamp_min(1.0)
-        assert torch.allclose(place, points, atol=1e-6) and lifted.canonical is None
-    else:
-        shapes, moved = lifted.canonical, lifted.points
+    place = lifted.points[..., :2] / (lifted.points[..., 2:] + DISTANCE).clamp_min(1.0)
+    assert torch.allclose(place, points, atol=1e-6)
+    if head == "dictionary":
+        shapes, moved = lifted.canonical, lifted.modelled
         assert torch.allclose(torch.cdist(shapes, shapes), torch.cdist(moved, moved), atol=1e-4)
+        assert torch.equal(lifted.points[..., 2], moved[..., 2])
+
+
+def test_a_joint_that_was_not_seen_is_where_the_dictionary_puts_it() -> None:
+    made, holed = lifter("ites-mlp").eval(), keypoints(3)
+    holed[1, 4] = torch.nan
+    made.units.fit(keypoints(50))
+    points = made.units(holed)
+    lifted, poses = made.lift(points), made(holed)
+    root = lifted.points[1, ROOT]
+    assert torch.allclose(poses[1, 4], (lifted.modelled[1, 4] - root) * made.units.unit_m)
+    assert torch.allclose(poses[1, 5], (lifted.points[1, 5] - root) * made.units.unit_m)
+    assert not torch.allclose(lifted.modelled[1, 4], lifted.points[1, 4], atol=1e-3)
 
 
 @pytest.mark.parametrize("use", SMALL)
