@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from sa3dhp_core.protocols.motion_prior import SequenceDraw
 from sa3dhp_core.protocols.pose_prior import PosePrior
 from sa3dhp_core.protocols.task import Task
+from sa3dhp_core.schedules import warm_cosine_scheduler
 from sa3dhp_priors import config as keys
 from sa3dhp_priors.motion_task import MotionTask, mean_distance, mean_square
-from sa3dhp_priors.schedule import warm_cosine
 
 
 class BilstmMotionPrior(nn.Module):
@@ -74,7 +74,7 @@ class BilstmMotionPrior(nn.Module):
         if config.schedule == "constant":
             return torch.optim.RMSprop(self.parameters(), lr=config.learning_rate), None
         optimizer = torch.optim.AdamW(self.parameters(), lr=config.learning_rate, weight_decay=1e-4)
-        return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warm_cosine(step, config.steps))
+        return optimizer, warm_cosine_scheduler(optimizer, config.steps)
 
 
 def build(config: keys.MotionBilstm, pose_prior: PosePrior, frames: int) -> BilstmMotionPrior:

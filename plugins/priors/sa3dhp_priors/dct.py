@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from sa3dhp_core.protocols.motion_prior import SequenceDraw
 from sa3dhp_core.protocols.pose_prior import PosePrior
 from sa3dhp_core.protocols.task import Task
+from sa3dhp_core.schedules import warm_cosine_scheduler
 from sa3dhp_priors import config as keys
 from sa3dhp_priors.motion_task import MotionTask, mean_distance
 from sa3dhp_priors.networks import LinearResidual
-from sa3dhp_priors.schedule import warm_cosine
 from sa3dhp_priors.start import principal_map, regression
 
 
@@ -73,7 +73,7 @@ class DctMotionPrior(nn.Module):
         """How it is trained on unpaired motion."""
         config = self._training
         optimizer = torch.optim.AdamW(self.parameters(), lr=config.learning_rate, weight_decay=1e-4)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warm_cosine(step, config.steps))
+        scheduler = warm_cosine_scheduler(optimizer, config.steps)
         return MotionTask(
             self,
             self._pose_prior[0],

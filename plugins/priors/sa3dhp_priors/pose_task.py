@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from sa3dhp_core.protocols.pose_prior import PoseDraw
 from sa3dhp_core.protocols.task import Update
+from sa3dhp_core.schedules import warm_cosine_scheduler
 from sa3dhp_core.types import WHOLE, Shard
 from sa3dhp_priors import config as keys
 from sa3dhp_priors.body import Anatomy
 from sa3dhp_priors.discriminator import Discriminator, gap
-from sa3dhp_priors.schedule import warm_cosine
 
 _START_POSES = 8192
 _DIRECTIONS = 32
@@ -59,11 +59,7 @@ class PoseTask:
         cosine = config.schedule == "cosine"
         family = torch.optim.AdamW if cosine else torch.optim.Adam
         self._optimizer = family(prior.parameters(), lr=config.learning_rate, weight_decay=1e-4 if cosine else 0.0)
-        self._scheduler = (
-            torch.optim.lr_scheduler.LambdaLR(self._optimizer, lambda k: warm_cosine(k, config.steps))
-            if cosine
-            else None
-        )
+        self._scheduler = warm_cosine_scheduler(self._optimizer, config.steps) if cosine else None
         self._opponent = torch.optim.Adam(
             self._discriminator.parameters(), lr=config.discriminator_learning_rate, betas=(0.5, 0.99)
         )

@@ -6,7 +6,6 @@ frozen. Nothing here steps an optimiser.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -17,6 +16,7 @@ from sa3dhp_core.protocols.motion_prior import SequenceDraw
 from sa3dhp_core.protocols.pose_prior import PoseDraw, PosePrior
 from sa3dhp_core.protocols.relation import Relation
 from sa3dhp_core.protocols.task import Task, Update
+from sa3dhp_core.schedules import warm_cosine_scheduler
 from sa3dhp_core.types import WHOLE, Shard, Spatial
 
 Draw = PoseDraw | SequenceDraw
@@ -160,7 +160,7 @@ class RelationTask:
         self._network, self._sampler, self._decode, self._batch = network, sampler, decode, batch
         self._decoded_weight = config.decoded_weight
         self._optimizer = optimizer
-        self._scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warm_cosine(step, config.steps))
+        self._scheduler = warm_cosine_scheduler(optimizer, config.steps, floor=0.02)
 
     def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
         """One, with warm-up and cosine decay."""
@@ -210,9 +210,3 @@ def relation_task(
 
     sampler = motion_pairs(relation, pose_prior, motion, draw, frames)
     return RelationTask(network, optimizer, config, sampler, decode, max(1, config.batch // 8))
-
-
-def warm_cosine(step: int, steps: int, warm_up: int = 20, floor: float = 0.02) -> float:
-    """Learning-rate factor: linear warm-up, then cosine to `floor`."""
-    rise = min(1.0, (step + 1) / (min(warm_up, steps) + 1))
-    return rise * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, steps)))))
