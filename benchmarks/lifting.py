@@ -190,7 +190,8 @@ class Ours:
             return total
         turns = self.losses.vertical_rotations(shape, self.generator, points)
         total = 5 * lifted.points[..., 2].abs().mean()
-        return total + self.losses.equivariance(module.lift, lifted.points, turns, self.root)
+        turned = (lifted.points @ turns.mT).flatten(0, 1)
+        return total + self.losses.equivariance(module.lift, turned, self.root)
 
 
 def trainer(module: nn.Module, loss: Step) -> Callable[[], int]:

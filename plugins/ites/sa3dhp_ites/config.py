@@ -9,6 +9,8 @@ import attrs
 from attrs.validators import ge, gt, in_
 
 Head = Literal["dictionary", "depth"]
+Norm = Literal["batch", "none"]
+Family = Literal["sgd", "adamw"]
 _HEAD = "dictionary: a canonical shape and its rotation; depth: a depth for each joint, on the keypoint's ray"
 
 _TOP = "joint whose distance from the root is the measure of size"
@@ -28,6 +30,7 @@ class MlpConfig:
     bottleneck: int = _key(256, "width inside a block", ge(1))
     blocks: int = _key(6, "residual blocks", ge(0))
     shapes: int = _key(12, "size of the dictionary of canonical shapes", ge(1))
+    norm: Norm = _key("batch", "batch: batch normalisation after each layer; none: nothing", in_(("batch", "none")))
     top: str = _key("head", _TOP)
     centred: bool = _key(False, _CENTRED)
 
@@ -50,20 +53,42 @@ class Optimisation:
 
     steps: int = _key(2700, "training steps", ge(1))
     batch: int = _key(128, "frames a step", ge(2))
-    learning_rate: float = _key(1e-3, "at the start; SGD", gt(0.0))
+    optimizer: Family = _key(
+        "sgd",
+        "sgd: the rate is halved again and again; adamw: warm-up, cosine decay, gradients clipped to norm 1",
+        in_(("sgd", "adamw")),
+    )
+    learning_rate: float = _key(1e-3, "at the start of SGD, or AdamW's greatest", gt(0.0))
     momentum: float = _key(0.9, "of SGD", ge(0.0))
-    weight_decay: float = _key(5e-4, "of SGD", ge(0.0))
-    halve_every: int = _key(810, "steps after which the learning rate is halved, again and again", ge(1))
-    rotations: int = _key(4, "random rotations of each frame in the cycle", ge(1))
-    cycle: float = _key(1.0, "weight of the cycle", ge(0.0))
+    weight_decay: float = _key(5e-4, "of the optimiser", ge(0.0))
+    halve_every: int = _key(810, "steps after which SGD's learning rate is halved, again and again", ge(1))
+    rotations: int = _key(4, "random rotations of each frame in a cycle", ge(1))
+    cycle: float = _key(1.0, "weight of the published cycle: a teacher's invariance, a student's equivariance", ge(0.0))
 
 
 @attrs.frozen
 class TeacherTraining(Optimisation):
-    """The teacher's training; 50 epochs."""
+    """The teacher's training; 50 epochs. The last four keys are not published; they are for `ites-best`."""
 
     reprojection: float = _key(5.0, "weight of the distance between keypoints and the projected pose", ge(0.0))
     aligned: int = _key(810, "first steps, in which the cycle moves canonical shapes to their root", ge(0))
+    plausibility: float = _key(0.0, "weight of how unlikely a pose looks from another side, by the density", ge(0.0))
+    bones: float = _key(0.0, "weight of the distance of bones' lengths from the longest that they are seen", ge(0.0))
+    equivariance: float = _key(0.0, "weight of the student's cycle in the teacher's training", ge(0.0))
+    learn_tilt: bool = _key(False, "learn how far cameras look down; else they look along the ground")
+
+
+@attrs.frozen
+class DensityTraining:
+    """The density of 2D poses, which `teaching.plausibility` needs."""
+
+    steps: int = _key(1500, "training steps", ge(1))
+    batch: int = _key(256, "frames a step", ge(2))
+    learning_rate: float = _key(1e-3, "greatest of AdamW's schedule", gt(0.0))
+    components: int = _key(20, "principal components of 2D poses that it sees", ge(2))
+    noise: float = _key(0.3, "spread of what is added to each component, whose own is 1", ge(0.0))
+    layers: int = _key(8, "coupling layers", ge(1))
+    width: int = _key(256, "width inside a layer", ge(1))
 
 
 @attrs.frozen
@@ -85,4 +110,5 @@ class Settings:
     teacher: Mapping[str, Any] = _component("ites-mlp", "lifter that learns first; its head must be a dictionary")
     student: Mapping[str, Any] = _component("ites-graph", "lifter that learns from the teacher")
     teaching: TeacherTraining = attrs.field(factory=TeacherTraining, metadata={"help": "the teacher's training"})
+    density: DensityTraining = attrs.field(factory=DensityTraining, metadata={"help": "the density's training"})
     learning: StudentTraining = attrs.field(factory=StudentTraining, metadata={"help": "the student's training"})

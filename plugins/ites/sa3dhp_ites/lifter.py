@@ -53,7 +53,7 @@ class ItesLifter(nn.Module):
 
 def mlp_lifter(config: MlpConfig, *, skeleton: Skeleton) -> ItesLifter:
     """Target of `ites-mlp`."""
-    trunk = Perceptron(len(skeleton), config.width, config.bottleneck, config.blocks)
+    trunk = Perceptron(len(skeleton), config.width, config.bottleneck, config.blocks, config.norm == "batch")
     return _lifter(trunk, config, skeleton)
 
 

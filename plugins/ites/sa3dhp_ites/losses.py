@@ -13,11 +13,16 @@ import roma
 import torch
 from torch import Tensor
 
-from sa3dhp_core.geometry import rotation_y
+from sa3dhp_core.errors import DataError
+from sa3dhp_core.geometry import rotation_x, rotation_y
+from sa3dhp_core.types import Skeleton
 from sa3dhp_ites.heads import Lifted
 from sa3dhp_ites.units import project
 
 Lift = Callable[[Tensor], Lifted]
+
+LONGEST = 0.95
+"""Share of frames in which a bone is seen shorter than the length that it is taken to have."""
 
 
 def any_rotations(shape: tuple[int, ...], generator: torch.Generator, like: Tensor) -> Tensor:
@@ -27,9 +32,18 @@ def any_rotations(shape: tuple[int, ...], generator: torch.Generator, like: Tens
     return matrices
 
 
-def vertical_rotations(shape: tuple[int, ...], generator: torch.Generator, like: Tensor) -> Tensor:
-    """Rotation matrices ``(*shape, 3, 3)`` about the camera's vertical axis, by uniform angles."""
-    return rotation_y((2 * math.pi * torch.rand(shape, generator=generator)).to(like))
+def vertical_rotations(
+    shape: tuple[int, ...], generator: torch.Generator, like: Tensor, tilt: Tensor | None = None
+) -> Tensor:
+    """Rotation matrices ``(*shape, 3, 3)`` by uniform angles about the camera's vertical axis.
+
+    Or about the true vertical, as a camera sees it that looks down by an angle `tilt`, in radians.
+    """
+    turns = rotation_y((2 * math.pi * torch.rand(shape, generator=generator)).to(like))
+    if tilt is None:
+        return turns
+    down = rotation_x(tilt)
+    return down @ turns @ down.mT
 
 
 def reprojection(lifted: Lifted, points: Tensor, seen: Tensor) -> Tensor:
@@ -52,29 +66,68 @@ def invariance(lift: Lift, canonical: Tensor, rotations: Tensor, root: int, alig
         lift: keypoints in units to poses.
         canonical: ``(N, J, 3)`` shapes.
         rotations: ``(R, N, 3, 3)``.
-        root: index of the root joint, on which the projections are centred, as keypoints are.
-        aligned: whether the shapes are moved to their root first.
+        root: index of the root joint.
+        aligned: whether the shapes are moved to their root first; else nothing moves their projections there either.
     """
     shape = canonical - canonical[:, [root]] if aligned else canonical
-    seen = project(shape @ rotations.mT).flatten(0, 1)
-    again = lift(seen - seen[:, [root]]).canonical
+    again = lift(project(shape @ rotations.mT).flatten(0, 1)).canonical
     assert again is not None
     again = again - again[:, [root]] if aligned else again
     return (again.view(*rotations.shape[:2], *shape.shape[1:]) - shape).norm(dim=-1).mean()
 
 
-def equivariance(lift: Lift, points: Tensor, rotations: Tensor, root: int) -> Tensor:
-    """Mean distance of rotated poses from what is lifted from their projections.
+def equivariance(lift: Lift, turned: Tensor, root: int) -> Tensor:
+    """Mean distance of poses that were turned from what is lifted from their projections.
 
     Args:
         lift: keypoints in units to poses.
-        points: ``(N, J, 3)`` poses around the point at the distance 5, root at that point.
-        rotations: ``(R, N, 3, 3)``.
+        turned: ``(N, J, 3)`` poses around the point at the distance 5, root at that point.
         root: index of the root joint.
     """
-    turned = (points @ rotations.mT).flatten(0, 1)
     again = lift(project(turned)).points
     return (again - again[:, [root]] - turned).norm(dim=-1).mean()
+
+
+def relative_lengths(points: Tensor, skeleton: Skeleton) -> Tensor:
+    """The longest that each bone is seen, ``(J,)``, both sides alike, of mean 1; the root has none, 0.
+
+    A bone is never longer in the image than it is, and in some frames it lies across the line of sight. The longest is
+    the 95th of 100, which outliers and nearness move less.
+
+    Args:
+        points: ``(N, J, 2)`` keypoints in units, NaN where unseen.
+        skeleton: of the keypoints.
+
+    Raises:
+        DataError: a bone is never seen.
+    """
+    longest = bones(points, skeleton).nanquantile(LONGEST, dim=0)
+    if not bool(longest.isfinite().all()):
+        lost = [skeleton.joints[joint] for joint in longest.isfinite().logical_not().nonzero().flatten().tolist()]
+        raise DataError("no frame shows both ends of the bones to these joints", found=", ".join(lost))
+    both = (longest + longest[list(skeleton.mirror)]) / 2
+    return both / both[list(skeleton.bones)].mean()
+
+
+def bones(points: Tensor, skeleton: Skeleton) -> Tensor:
+    """Length ``(N, J)`` of the bone that ends at each joint, of poses ``(N, J, 2 or 3)``; 0 at the root."""
+    return (points - points[:, list(skeleton.parent_indices)]).norm(dim=-1)
+
+
+def bone_error(points: Tensor, lengths: Tensor, seen: Tensor, skeleton: Skeleton) -> Tensor:
+    """Mean square of how far bones are from known relative lengths, at the size that suits each pose best.
+
+    Args:
+        points: ``(N, J, 3)`` poses.
+        lengths: ``(J,)``, of mean 1 over the bones.
+        seen: ``(N, J)``; a bone counts where both ends were seen.
+        skeleton: of the poses.
+    """
+    counts = (seen & seen[:, list(skeleton.parent_indices)])[:, list(skeleton.bones)]
+    wanted, found = lengths[list(skeleton.bones)], bones(points, skeleton)[:, list(skeleton.bones)]
+    along, whole = ((counts * some * wanted).sum(dim=1, keepdim=True) for some in (found, wanted))
+    square = (found / (along / whole.clamp_min(1e-6)).clamp_min(1e-3) - wanted).square()
+    return (square * counts).sum() / counts.sum().clamp_min(1)
 
 
 def spread(canonical: Tensor, root: int) -> Tensor:

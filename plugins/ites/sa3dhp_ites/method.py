@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import torch
 from torch import Tensor
 
 from sa3dhp_core.atomic import seeded, write_tensors
@@ -19,13 +20,15 @@ from sa3dhp_core.protocols.method import Stage, StageContext
 from sa3dhp_core.recipe import Recipe
 from sa3dhp_core.runner import ANALYSIS, write_records
 from sa3dhp_core.types import Skeleton
-from sa3dhp_ites import elsewhere
+from sa3dhp_ites import elsewhere, losses
 from sa3dhp_ites.config import Settings
+from sa3dhp_ites.density import DensityTask, PoseDensity
 from sa3dhp_ites.lifter import ItesLifter, lift_all
 from sa3dhp_ites.scoring import ROLE, Record, controls, masks, score, symmetries, whole
-from sa3dhp_ites.tasks import StudentTask, TeacherTask
+from sa3dhp_ites.tasks import Horizon, StudentTask, TeacherTask
+from sa3dhp_ites.units import Normaliser
 
-DATA, TEACHER, STUDENT = f"data-{ROLE}", "teacher", "student"
+DATA, DENSITY, TEACHER, STUDENT = f"data-{ROLE}", "density", "teacher", "student"
 
 
 class Ites:
@@ -56,10 +59,14 @@ class Ites:
         told: dict[str, Any] = getattr(self.data, "fingerprint", dict)()
         plain, protocols = attrs.asdict(self.config), {"protocols": list(self.recipe.evaluation.protocols)}
         taught = {"lifter": plain["teacher"], "training": plain["teaching"]}
+        units = {key: plain["teacher"].get(key) for key in ("top", "centred")}
+        judged = {"units": units, "training": plain["density"]}
+        density = (Stage(DENSITY, judged, (DATA,), self._judge),) if self._judged else ()
         learned = {"lifter": plain["student"], "training": plain["learning"]}
         return (
             Stage(DATA, {"data": self.recipe.data[ROLE], "fingerprint": told}, (), self._prepare),
-            Stage(TEACHER, taught, (DATA,), self._teach),
+            *density,
+            Stage(TEACHER, taught, (DATA, *(stage.name for stage in density)), self._teach),
             Stage(STUDENT, learned, (DATA, TEACHER), self._learn),
             Stage("score-controls", protocols, (DATA, TEACHER), self._score_controls),
             Stage("score-teacher", protocols, (DATA, TEACHER), partial(self._score, TEACHER)),
@@ -87,14 +94,20 @@ class Ites:
                 found=table["use"],
                 expected="ites-mlp or ites-graph",
             )
-        if role == TEACHER and not lifter.canonical:
+        wants = [name for name in ("reprojection", "cycle") if getattr(self.config.teaching, name)]
+        if role == TEACHER and wants and not lifter.canonical:
             raise RecipeError(
-                "a teacher needs canonical shapes",
+                f"the teacher's {' and '.join(wants)} need canonical shapes",
                 where=f"{self.recipe.source}: settings.teacher.head",
                 found=table.get("head", "its default"),
-                expected="dictionary",
+                expected=f"dictionary, or settings.teaching with {' and '.join(f'{name} = 0' for name in wants)}",
             )
         return lifter
+
+    @property
+    def _judged(self) -> bool:
+        """Whether the teacher's poses are judged by a density of 2D poses."""
+        return self.config.teaching.plausibility > 0
 
     def trained(self, role: str, folder: Path, skeleton: Skeleton, device: Any) -> ItesLifter:
         """The lifter that a stage left, frozen, in evaluation mode."""
@@ -117,11 +130,29 @@ class Ites:
         lifter.units.fit(whole(data))
         return lifter.to(context.engine.device)
 
-    def _teach(self, context: StageContext) -> None:
+    def _density(self, body: Skeleton, context: StageContext) -> PoseDensity:
+        """A new one."""
+        with seeded(self.recipe.seed, DENSITY):
+            return PoseDensity(body, self.config.density).to(context.engine.device)
+
+    def _judge(self, context: StageContext) -> None:
         data = self._open(context)
-        lifter = self._fitted(TEACHER, data, context)
-        before = symmetries("teacher, untrained", f"{ROLE}-train", lifter, whole(data))
-        context.engine.train(TeacherTask(lifter, data, self.config.teaching), context.name, context.folder)
+        units, density = self._fitted(TEACHER, data, context).units, self._density(data.skeleton, context)
+        task = DensityTask(density, units, data, whole(data), self.config.density)
+        context.engine.train(task, context.name, context.folder)
+
+    def _teach(self, context: StageContext) -> None:
+        data, how, density = self._open(context), self.config.teaching, None
+        lifter, keypoints = self._fitted(TEACHER, data, context), whole(data)
+        before = symmetries("teacher, untrained", f"{ROLE}-train", lifter, keypoints)
+        lengths = _longest_seen(lifter.units, keypoints) if how.bones else None
+        if self._judged:
+            density = self._density(data.skeleton, context)
+            load_weights(context.of(DENSITY), {"density": density})
+            density.requires_grad_(False)
+        horizon = Horizon(how.learn_tilt).to(context.engine.device)
+        task = TeacherTask(lifter, data, how, horizon, lengths, density)
+        context.engine.train(task, context.name, context.folder)
         write_records(context.folder, [*before, *symmetries("teacher", f"{ROLE}-train", lifter, whole(data))])
 
     def _learn(self, context: StageContext) -> None:
@@ -129,7 +160,9 @@ class Ites:
         teacher = self.trained(TEACHER, context.of(TEACHER), data.skeleton, context.engine.device)
         lifter = self._fitted(STUDENT, data, context)
         before = symmetries("student, untrained", f"{ROLE}-train", lifter, whole(data))
-        task = StudentTask(lifter, teacher, data, self.config.learning)
+        horizon = Horizon(learned=False).to(context.engine.device)
+        load_weights(context.of(TEACHER), {"horizon": horizon})
+        task = StudentTask(lifter, teacher, data, self.config.learning, horizon)
         context.engine.train(task, context.name, context.folder)
         write_records(context.folder, [*before, *symmetries("student", f"{ROLE}-train", lifter, whole(data))])
 
@@ -164,3 +197,9 @@ class Ites:
             facts = {"skeleton": data.skeleton.id, "joints": list(data.skeleton.joints), "unit": "m"}
             found = {"poses": poses, "clips": data.clip_index()}
             write_tensors(context.folder / ANALYSIS / f"lifted-{split}.safetensors", found, facts)
+
+
+def _longest_seen(units: Normaliser, keypoints: Tensor) -> Tensor:
+    """`losses.relative_lengths` of keypoints ``(N, J, 2)`` on the camera plane, on the units' device."""
+    keypoints = keypoints.to(units.scale)
+    return losses.relative_lengths(units(keypoints).where(keypoints.isfinite(), torch.nan), units.skeleton)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from sa3dhp_ites.heads import START
+from sa3dhp_ites.units import DISTANCE
 
 
-def _layer(enter: int, leave: int) -> nn.Sequential:
-    """A linear map and its normalisation, whose gains start anywhere in (0, 1), as in the public code."""
+def _layer(enter: int, leave: int, normed: bool) -> nn.Sequential:
+    """A linear map, and maybe its normalisation; its gains start anywhere in (0, 1), as in the public code."""
+    if not normed:
+        return nn.Sequential(nn.Linear(enter, leave))
     linear, norm = nn.Linear(enter, leave, bias=False), nn.BatchNorm1d(leave)
     nn.init.normal_(linear.weight, std=START)
     nn.init.uniform_(norm.weight)
@@ -18,9 +21,10 @@ def _layer(enter: int, leave: int) -> nn.Sequential:
 class Bottleneck(nn.Module):
     """Narrow, transform, widen, add."""
 
-    def __init__(self, width: int, inner: int) -> None:
+    def __init__(self, width: int, inner: int, normed: bool) -> None:
         super().__init__()
-        self.narrow, self.inner, self.widen = _layer(width, inner), _layer(inner, inner), _layer(inner, width)
+        self.narrow, self.inner = _layer(width, inner, normed), _layer(inner, inner, normed)
+        self.widen = _layer(inner, width, normed)
 
     def forward(self, values: Tensor) -> Tensor:
         """``(N, width)`` to the same."""
@@ -31,13 +35,14 @@ class Bottleneck(nn.Module):
 class Perceptron(nn.Module):
     """``(N, J, 2)`` to one feature ``(N, width)`` a person."""
 
-    def __init__(self, joints: int, width: int, bottleneck: int, blocks: int) -> None:
+    def __init__(self, joints: int, width: int, bottleneck: int, blocks: int, normed: bool = True) -> None:
         super().__init__()
         self.per_joint, self.width = False, width
-        self.enter = _layer(2 * joints, width)
-        self.blocks = nn.Sequential(*(Bottleneck(width, bottleneck) for _ in range(blocks)))
+        self._scale = 1.0 if normed else DISTANCE
+        self.enter = _layer(2 * joints, width, normed)
+        self.blocks = nn.Sequential(*(Bottleneck(width, bottleneck, normed) for _ in range(blocks)))
 
     def forward(self, points: Tensor) -> Tensor:
         """Features of ``(N, J, 2)`` keypoints in units."""
-        feature: Tensor = self.blocks(self.enter(points.flatten(1)).relu_())
+        feature: Tensor = self.blocks(self.enter(self._scale * points.flatten(1)).relu_())
         return feature

@@ -108,8 +108,8 @@ def symmetries(row: str, split: str, lifter: ItesLifter, keypoints: Tensor) -> l
     lifter.eval()
     lifted = lifter.lift(lifter.units(keypoints[chosen].to(lifter.units.scale)))
     points, shape = lifted.points - lifted.points[:, [root]], (TURNS, PROBES)
-    turns = losses.vertical_rotations(shape, generator, points)
-    found = {"equivariance": losses.equivariance(lifter.lift, points, turns, root)}
+    turned = (points @ losses.vertical_rotations(shape, generator, points).mT).flatten(0, 1)
+    found = {"equivariance": losses.equivariance(lifter.lift, turned, root)}
     if lifted.canonical is not None:
         turns = losses.any_rotations(shape, generator, points)
         found["invariance"] = losses.invariance(lifter.lift, lifted.canonical, turns, root, aligned=True)

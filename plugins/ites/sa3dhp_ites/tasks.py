@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -10,10 +11,40 @@ from torch import Tensor, nn
 
 from sa3dhp_core.protocols.keypoints import Keypoints
 from sa3dhp_core.protocols.task import Update
+from sa3dhp_core.schedules import warm_cosine_scheduler
 from sa3dhp_core.types import Shard
 from sa3dhp_ites import losses
 from sa3dhp_ites.config import Optimisation, StudentTraining, TeacherTraining
+from sa3dhp_ites.density import PoseDensity
+from sa3dhp_ites.heads import Lifted
 from sa3dhp_ites.lifter import ItesLifter
+from sa3dhp_ites.units import project
+
+WARM_UP = 100
+"""Steps in which AdamW's learning rate rises."""
+
+
+class Horizon(nn.Module):
+    """How far cameras look down, in radians: at first not at all."""
+
+    def __init__(self, learned: bool) -> None:
+        super().__init__()
+        self.tilt = nn.Parameter(torch.zeros(()), requires_grad=learned)
+
+
+@contextmanager
+def statistics_kept(module: nn.Module) -> Iterator[None]:
+    """In here, batch normalisation goes by the batch, as in training, and leaves its running statistics.
+
+    What a cycle lifts is turned anyhow; at inference nothing looks like it.
+    """
+    norms = [part for part in module.modules() if isinstance(part, nn.BatchNorm1d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    yield
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 class _Lifting:
@@ -23,26 +54,27 @@ class _Lifting:
         root: index of the root joint.
     """
 
-    clip_norm: float | None = None
+    clip_norm: float | None
     ema: float | None = None
     sharded: tuple[str, ...] = ()
 
     def __init__(self, lifter: ItesLifter, data: Keypoints, config: Optimisation) -> None:
         self.steps, self._data, self._config, self._lifter = config.steps, data, config, lifter
         self.modules: dict[str, nn.Module] = {"lifter": lifter}
+        self.clip_norm = 1.0 if config.optimizer == "adamw" else None
         self.root = lifter.skeleton.index(lifter.skeleton.root)
         lifter.train()
 
     def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
-        """SGD whose learning rate is halved again and again."""
+        """SGD whose learning rate is halved again and again, or AdamW, warmed up and decayed."""
         config = self._config
-        optimizer = torch.optim.SGD(
-            self._lifter.parameters(),
-            lr=config.learning_rate,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-        )
-        return {"lifter": (optimizer, torch.optim.lr_scheduler.StepLR(optimizer, config.halve_every, gamma=0.5))}
+        every = (weight for module in self.modules.values() for weight in module.parameters())
+        weights, rate, decay = [w for w in every if w.requires_grad], config.learning_rate, config.weight_decay
+        if config.optimizer == "adamw":
+            adamw = torch.optim.AdamW(weights, lr=rate, weight_decay=decay)
+            return {"lifter": (adamw, warm_cosine_scheduler(adamw, config.steps, WARM_UP))}
+        sgd = torch.optim.SGD(weights, lr=rate, momentum=config.momentum, weight_decay=decay)
+        return {"lifter": (sgd, torch.optim.lr_scheduler.StepLR(sgd, config.halve_every, gamma=0.5))}
 
     def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Keypoints ``(B, J, 2)`` in units, and which of them ``(B, J)`` were seen."""
@@ -51,30 +83,81 @@ class _Lifting:
 
 
 class TeacherTask(_Lifting):
-    """`Task`: reprojection, and invariance of the canonical shape under any rotation.
+    """`Task`: the sum of the losses that have a weight.
+
+    Published are reprojection, and invariance of the canonical shape under any rotation. The others judge the pose
+    itself, from whatever head: how it looks from another side, how long its bones are, and whether it is lifted the
+    same from there.
 
     Args:
-        lifter: trained; its head is a dictionary.
+        lifter: trained; for the published losses its head is a dictionary.
         data: the training split.
         config: how.
+        horizon: how far cameras look down; trained if it is to be learned.
+        lengths: relative lengths ``(J,)`` of bones, if their loss has a weight.
+        density: frozen, if its loss has a weight.
     """
 
-    def __init__(self, lifter: ItesLifter, data: Keypoints, config: TeacherTraining) -> None:
+    def __init__(
+        self,
+        lifter: ItesLifter,
+        data: Keypoints,
+        config: TeacherTraining,
+        horizon: Horizon | None = None,
+        lengths: Tensor | None = None,
+        density: PoseDensity | None = None,
+    ) -> None:
         super().__init__(lifter, data, config)
-        self._how = config
+        self._how, self._lengths, self._density = config, lengths, density
+        self._horizon = horizon or Horizon(config.learn_tilt)
+        self.modules["horizon"] = self._horizon
 
     def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
         """One update a step."""
-        how, lifter = self._how, self._lifter
         points, seen = self.draw(generator)
-        lifted = lifter.lift(points)
-        assert lifted.canonical is not None
-        flat = losses.reprojection(lifted, points, seen)
-        turns = losses.any_rotations((how.rotations, len(points)), generator, points)
-        cycle = losses.invariance(lifter.lift, lifted.canonical, turns, self.root, step < how.aligned)
-        varies_mm = 1000 * lifter.units.unit_m * losses.spread(lifted.canonical.detach(), self.root)
-        logs = {"reprojection": flat.detach(), "cycle": cycle.detach(), "canonical_spread_mm": varies_mm}
-        yield Update("lifter", how.reprojection * flat + how.cycle * cycle, logs)
+        lifted = self._lifter.lift(points)
+        found = self._published(lifted, points, seen, step, generator) | self._own(lifted, seen, generator)
+        logs: dict[str, Tensor | float] = {name: value.detach() for name, (_, value) in found.items()}
+        if lifted.canonical is not None:
+            spread = losses.spread(lifted.canonical.detach(), self.root)
+            logs["canonical_spread_mm"] = 1000 * self._lifter.units.unit_m * spread
+        if self._how.learn_tilt:
+            logs["tilt_deg"] = self._horizon.tilt.detach().rad2deg()
+        yield Update("lifter", torch.stack([weight * value for weight, value in found.values()]).sum(), logs)
+
+    def _published(
+        self, lifted: Lifted, points: Tensor, seen: Tensor, step: int, generator: torch.Generator
+    ) -> dict[str, tuple[float, Tensor]]:
+        """Losses of a dictionary, each with its weight."""
+        how, found = self._how, {}
+        if how.reprojection:
+            found["reprojection"] = how.reprojection, losses.reprojection(lifted, points, seen)
+        if how.cycle:
+            assert lifted.canonical is not None
+            turns = losses.any_rotations((how.rotations, len(points)), generator, points)
+            with statistics_kept(self._lifter):
+                cycle = losses.invariance(self._lifter.lift, lifted.canonical, turns, self.root, step < how.aligned)
+            found["cycle"] = how.cycle, cycle
+        return found
+
+    def _own(self, lifted: Lifted, seen: Tensor, generator: torch.Generator) -> dict[str, tuple[float, Tensor]]:
+        """Losses of any pose, each with its weight."""
+        how, found, body = self._how, {}, self._lifter.skeleton
+        if how.bones:
+            assert self._lengths is not None
+            found["bones"] = how.bones, losses.bone_error(lifted.points, self._lengths, seen, body)
+        if how.equivariance or how.plausibility:
+            pose = lifted.points - lifted.points[:, [self.root]]
+            shape, tilt = (how.rotations, len(pose)), self._horizon.tilt
+            turned = (pose @ losses.vertical_rotations(shape, generator, pose, tilt).mT).flatten(0, 1)
+            if how.plausibility:
+                assert self._density is not None
+                found["surprise"] = how.plausibility, self._density(project(turned)).mean()
+            if how.equivariance:
+                with statistics_kept(self._lifter):
+                    cycle = losses.equivariance(self._lifter.lift, turned, self.root)
+                found["equivariance"] = how.equivariance, cycle
+        return found
 
 
 class StudentTask(_Lifting):
@@ -85,11 +168,19 @@ class StudentTask(_Lifting):
         teacher: frozen, in evaluation mode.
         data: the training split.
         config: how.
+        horizon: how far cameras look down.
     """
 
-    def __init__(self, lifter: ItesLifter, teacher: ItesLifter, data: Keypoints, config: StudentTraining) -> None:
+    def __init__(
+        self,
+        lifter: ItesLifter,
+        teacher: ItesLifter,
+        data: Keypoints,
+        config: StudentTraining,
+        horizon: Horizon | None = None,
+    ) -> None:
         super().__init__(lifter, data, config)
-        self._how, self._teacher = config, teacher
+        self._how, self._teacher, self._horizon = config, teacher, horizon or Horizon(learned=False)
 
     def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
         """One update a step."""
@@ -99,7 +190,10 @@ class StudentTask(_Lifting):
         with torch.no_grad():
             wanted = self._teacher.lift(points).points
         distance = losses.depth_distance(lifted, wanted, self.root)
-        turns = losses.vertical_rotations((how.rotations, len(points)), generator, points)
-        cycle = losses.equivariance(lifter.lift, lifted - lifted[:, [self.root]], turns, self.root)
+        shape, tilt = (how.rotations, len(points)), self._horizon.tilt.detach()
+        turns = losses.vertical_rotations(shape, generator, points, tilt)
+        turned = ((lifted - lifted[:, [self.root]]) @ turns.mT).flatten(0, 1)
+        with statistics_kept(lifter):
+            cycle = losses.equivariance(lifter.lift, turned, self.root)
         logs = {"distillation": distance.detach(), "cycle": cycle.detach()}
         yield Update("lifter", how.distillation * distance + how.cycle * cycle, logs)

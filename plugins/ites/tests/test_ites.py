@@ -128,6 +128,44 @@ def test_units_come_from_the_training_split_alone(host: Host, tmp_path: Path) ->
     assert float(state["lifter.units.scale"]) == pytest.approx(1 / (5 * float(length)), rel=1e-5)
 
 
+BEST = {"reprojection": 0, "cycle": 0, "plausibility": 0.05, "bones": 20, "equivariance": 1, "learn_tilt": True}
+DENSITY = {"steps": 3, "batch": 8, "components": 6, "layers": 2, "width": 8}
+
+
+def best(**teaching: Any) -> Recipe:
+    """A teacher of depths that is judged from other sides."""
+    few = {"steps": 3, "batch": 8, "optimizer": "adamw", "rotations": 1}
+    deep = {
+        "use": "ites-mlp",
+        "width": 16,
+        "bottleneck": 8,
+        "blocks": 1,
+        "norm": "none",
+        "head": "depth",
+        "centred": True,
+    }
+    return recipe(teacher=deep, teaching={**few, **BEST, **teaching}, density=DENSITY)
+
+
+def test_a_teacher_of_depths_is_judged_by_a_density(host: Host, tmp_path: Path) -> None:
+    records = runner.run(best(), host, tmp_path)["records"]
+    assert all(math.isfinite(record["value"]) for record in records)
+    folders = runner.stage_folders(tmp_path)
+    assert "density" in folders
+    tilt = read_tensors(folders["teacher"] / "weights.safetensors")["horizon.tilt"]
+    assert float(tilt) != 0 and abs(float(tilt)) < 0.1
+
+
+def test_cameras_stay_level_unless_that_is_learned(host: Host, tmp_path: Path) -> None:
+    runner.run(best(learn_tilt=False), host, tmp_path, only=["teacher"])
+    assert float(read_tensors(runner.stage_folders(tmp_path)["teacher"] / "weights.safetensors")["horizon.tilt"]) == 0
+
+
+def test_a_density_is_learned_where_it_is_used_alone(host: Host, tmp_path: Path) -> None:
+    runner.run(best(plausibility=0.0), host, tmp_path, only=["teacher"])
+    assert "density" not in runner.stage_folders(tmp_path)
+
+
 def test_what_cannot_be_trained_is_refused(host: Host, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="canonical shapes"):
         runner.run(recipe(teacher={"use": "ites-graph", "width": 8, "blocks": 1}), host, tmp_path / "a")

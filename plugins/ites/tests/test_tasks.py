@@ -1,0 +1,105 @@
+"""Training tasks: what a cycle lifts leaves the running statistics as they are, and each loss counts by its weight."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from sa3dhp_core.cards import skeleton
+from sa3dhp_core.conformance.strategies import random_poses
+from sa3dhp_core.host import Host
+from sa3dhp_core.types import WHOLE
+from sa3dhp_ites import losses, plugin
+from sa3dhp_ites.config import StudentTraining, TeacherTraining
+from sa3dhp_ites.tasks import Horizon, StudentTask, TeacherTask, statistics_kept
+
+BODY = skeleton()
+HOST = Host.of([*plugin.sa3dhp_lifters()])
+SMALL: dict[str, Any] = {"width": 8, "bottleneck": 8, "blocks": 1}
+
+
+def flat(count: int) -> Tensor:
+    """2D poses ``(count, J, 2)`` of people 4.5 m away."""
+    poses = random_poses(BODY, 0, count).float()
+    return poses[..., :2] / (poses[..., 2:] + 4.5)
+
+
+class Few:
+    """`Keypoints` of few frames."""
+
+    def __init__(self, points: Tensor) -> None:
+        self.points = points
+
+    def draw(self, count: int, frames: int, generator: torch.Generator) -> Tensor:
+        return self.points[torch.randint(len(self.points), (count,), generator=generator)][:, None]
+
+
+def lifter(**keys: Any) -> Any:
+    """A small one, fitted."""
+    torch.manual_seed(0)
+    made = HOST.build("lifter", {"use": "ites-mlp", **SMALL, **keys}, "lifter", skeleton=BODY)
+    made.units.fit(flat(50))
+    return made
+
+
+def statistics(module: torch.nn.Module) -> list[Tensor]:
+    """Running means and variances."""
+    return [value.clone() for name, value in module.state_dict().items() if "running" in name]
+
+
+def test_running_statistics_are_those_of_keypoints_alone() -> None:
+    """A step with the cycle leaves the statistics that a step without it leaves."""
+    found = []
+    for cycle in (0.0, 1.0):
+        made = lifter()
+        task = TeacherTask(made, Few(flat(50)), TeacherTraining(batch=16, cycle=cycle))  # type: ignore[arg-type]
+        list(task.updates(0, torch.Generator().manual_seed(0), WHOLE))
+        found.append(statistics(made))
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+    assert not torch.equal(found[0][0], statistics(lifter())[0])
+    with statistics_kept(made):
+        made.lift(torch.randn(8, len(BODY), 2))
+    assert all(torch.equal(a, b) for a, b in zip(found[1], statistics(made), strict=True))
+    made.lift(torch.randn(8, len(BODY), 2))
+    assert not torch.equal(found[1][0], statistics(made)[0])
+
+
+def test_each_loss_counts_by_its_weight() -> None:
+    """The sum is that of the losses that are logged, each times its key."""
+    weights: dict[str, Any] = {"bones": 3.0, "equivariance": 0.5, "reprojection": 2.0, "cycle": 0.25}
+    made = lifter(head="dictionary")
+    how = TeacherTraining(batch=16, **weights)
+    lengths = losses.relative_lengths(flat(50), BODY)
+    task = TeacherTask(made, Few(flat(50)), how, lengths=lengths)  # type: ignore[arg-type]
+    (update,) = task.updates(0, torch.Generator().manual_seed(0), WHOLE)
+    total = sum(weight * float(update.logs[name]) for name, weight in weights.items())
+    assert float(update.loss.detach()) == pytest.approx(total, rel=1e-5)
+
+
+@pytest.mark.parametrize("learned", [True, False])
+def test_the_tilt_is_learned_where_it_is_to_be(learned: bool) -> None:
+    how = TeacherTraining(batch=16, reprojection=0, cycle=0, equivariance=1, optimizer="adamw", learn_tilt=learned)
+    task = TeacherTask(lifter(head="depth"), Few(flat(50)), how)  # type: ignore[arg-type]
+    optimizer, _ = task.optimizers()["lifter"]
+    (update,) = task.updates(0, torch.Generator().manual_seed(0), WHOLE)
+    update.loss.backward()
+    optimizer.step()
+    horizon: Any = task.modules["horizon"]
+    assert (float(horizon.tilt.detach()) != 0) == learned and ("tilt_deg" in update.logs) == learned
+
+
+def test_a_student_turns_poses_about_the_teachers_vertical() -> None:
+    """With another tilt the same draw gives another cycle, and the same distance from the teacher."""
+    found = []
+    for tilt in (0.0, 0.3):
+        horizon = Horizon(learned=False)
+        torch.nn.init.constant_(horizon.tilt, tilt)
+        teacher, student = lifter().eval(), lifter(head="depth", norm="none")
+        task = StudentTask(student, teacher, Few(flat(50)), StudentTraining(batch=16), horizon)  # type: ignore[arg-type]
+        (update,) = task.updates(0, torch.Generator().manual_seed(0), WHOLE)
+        found.append(update.logs)
+    assert torch.equal(found[0]["distillation"], found[1]["distillation"])  # type: ignore[arg-type]
+    assert not torch.equal(found[0]["cycle"], found[1]["cycle"])  # type: ignore[arg-type]
