@@ -32,7 +32,7 @@ Alignment = Literal["none", "scale", "procrustes"]
 Scale = Literal["predicted", "fitted"]
 Hypotheses = Literal["single", "best-of-depth-mirror", "one-depth-mirror"]
 
-AT_ONCE = 4096
+AT_ONCE = 8192
 """Poses that are compared at once: as many as stay in a processor's cache."""
 
 UNITS: dict[str, str] = {"mpjpe": "mm", "pck": "%", "auc": "%", "accel": "mm/frame^2"}

@@ -1,7 +1,7 @@
 """The best rotation between point sets by polynomials only: no decomposition, any batch. Moves no points.
 
-The best rotation of a product ``S = U diag(a, b, c) V^T`` (U, V rotations, c negative where S reflects) is ``U V^T``, the
-rotation of its polar decomposition. The largest value of ``tr(R^T S)`` is ``t = a + b + c``, the largest root of
+The best rotation of a product ``S = U diag(a, b, c) V^T`` (U, V rotations, c negative where S reflects) is ``U V^T``,
+the rotation of its polar decomposition. The largest value of ``tr(R^T S)`` is ``t = a + b + c``, the largest root of
 ``(t^2 - |S|^2)^2 = 4 |cof S|^2 + 8 t det S`` (Theobald 2005, from Horn 1987). With ``q = (t^2 - |S|^2) / 2``, which is
 ``ab + bc + ca``, and ``d = (a + b)(b + c)(c + a) = t q - det S``,
 
