@@ -1,18 +1,19 @@
-"""How fast do lifters of `ites` learn and lift, beside a plain implementation of the published layers?
+"""How fast do lifters of `ites` learn and lift, beside plain implementations of the published layers?
 
     OMP_NUM_THREADS=2 python benchmarks/lifting.py [--seconds 10] [--threads 2]
 
-The plain layers below are written from METHOD.md section 2 as one would write them first: per-channel adjacency
-matrices over all pairs of joints, a matrix exponential for rotations, one pass for each of the four rotations, and a
-forward that runs the cycle always (`plain, cycle left out` does not, so that the same arithmetic stands side by side).
-Both train the same losses on the same keypoints with the same optimiser, in turns. Then metrics: PA-MPJPE against
-numpy's batched SVD, at 100,000 poses. Appends the records to results/lifting.jsonl.
+Two baselines stand beside the plugin, both in benchmarks/_lifting_layers.py: `published layers` uses the kinds of
+layers that the public code uses, `plain` what METHOD.md section 2 says with linear layers. As published, their forward
+always runs the cycle; `cycle left out` does not, so that the same arithmetic stands side by side. All train the same
+losses on the same keypoints with the same optimiser and lift in batches of 1,024, in turns, so that other work on the
+machine meets all alike. Then metrics: PA-MPJPE against numpy's batched SVD, at 100,000 poses. Appends the records to
+results/lifting.jsonl.
 """
 
 from __future__ import annotations
 
 import json
-import platform
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,6 +23,13 @@ from typing import Any
 import numpy as np
 import torch
 import typer
+from _lifting_layers import (  # type: ignore[import-not-found]
+    ROTATIONS,
+    PlainStudent,
+    PlainTeacher,
+    PublishedStudent,
+    PublishedTeacher,
+)
 from torch import Tensor, nn
 
 from sa3dhp_core.cards import skeleton
@@ -30,143 +38,8 @@ from sa3dhp_core.host import Host
 from sa3dhp_core.types import Skeleton
 
 RESULTS = Path(__file__).parent / "results" / "lifting.jsonl"
-BATCH, INFERENCE, ROTATIONS, POSES = 128, 1024, 4, 100_000
+BATCH, INFERENCE, POSES = 128, 1024, 100_000
 Step = Callable[[Tensor], Tensor]
-
-
-class PlainTeacher(nn.Module):
-    """The published teacher's layers."""
-
-    def __init__(self, body: Skeleton) -> None:
-        super().__init__()
-        self.joints = len(body)
-        self.enter, self.norm = nn.Linear(2 * self.joints, 1024), nn.BatchNorm1d(1024)
-        self.blocks = nn.ModuleList(PlainBlock() for _ in range(6))
-        self.coefficients, self.turn = nn.Linear(1024, 12), nn.Linear(1024, 3)
-        self.shapes = nn.Linear(12, 3 * self.joints)
-
-    def shape(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Canonical shapes and rotations."""
-        feature = torch.relu(self.norm(self.enter(points.flatten(1))))
-        for block in self.blocks:
-            feature = block(feature)
-        shape = self.shapes(self.coefficients(feature)).view(-1, self.joints, 3)
-        x, y, z = self.turn(feature).unbind(-1)
-        zero = torch.zeros_like(x)
-        hat = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).view(-1, 3, 3)
-        return shape, torch.matrix_exp(hat)
-
-    def forward(self, points: Tensor, cycle: bool = True) -> tuple[Tensor, Tensor]:
-        """Poses, and the loss that the published forward always computes."""
-        shape, rotation = self.shape(points)
-        pose = torch.matmul(shape, rotation.transpose(1, 2))
-        loss = (flat(pose) - points).norm(dim=-1).mean() * 5
-        for _ in range(ROTATIONS if cycle else 0):
-            turned = torch.matmul(shape, uniform(len(shape)).transpose(1, 2))
-            seen = flat(turned)
-            loss = loss + (self.shape(seen - seen[:, :1])[0] - shape).norm(dim=-1).mean() / ROTATIONS
-        return pose, loss
-
-
-class PlainBlock(nn.Module):
-    """A residual bottleneck."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList([nn.Linear(1024, 256), nn.Linear(256, 256), nn.Linear(256, 1024)])
-        self.norms = nn.ModuleList([nn.BatchNorm1d(256), nn.BatchNorm1d(256), nn.BatchNorm1d(1024)])
-
-    def forward(self, feature: Tensor) -> Tensor:
-        """``(N, 1024)`` to the same."""
-        inner = torch.relu(self.norms[0](self.layers[0](feature)))
-        inner = torch.relu(self.norms[1](self.layers[1](inner)))
-        return torch.relu(self.norms[2](self.layers[2](inner)) + feature)
-
-
-class PlainConvolution(nn.Module):
-    """A semantic graph convolution over all pairs of joints, those that are no bone masked."""
-
-    def __init__(self, enter: int, leave: int, body: Skeleton) -> None:
-        super().__init__()
-        adjacency = torch.eye(len(body))
-        for end in body.bones:
-            start = body.parent_indices[end]
-            adjacency[end, start] = adjacency[start, end] = 1
-        self.register_buffer("adjacency", adjacency)
-        self.logits = nn.Parameter(torch.zeros(leave, len(body), len(body)))
-        self.own, self.other = nn.Linear(enter, leave, bias=False), nn.Linear(enter, leave, bias=False)
-
-    def forward(self, values: Tensor) -> Tensor:
-        """``(N, J, C)`` to ``(N, J, C')``."""
-        mask: Any = self.adjacency
-        weights = self.logits.masked_fill(mask == 0, -9e15).softmax(dim=-1)
-        eye = torch.eye(weights.shape[-1])
-        own, other = (map(values).transpose(1, 2).unsqueeze(-1) for map in (self.own, self.other))
-        out = torch.matmul(weights * eye, own) + torch.matmul(weights * (1 - eye), other)
-        return out.squeeze(-1).transpose(1, 2)
-
-
-class PlainUnit(nn.Module):
-    """Convolution, normalisation, rectification, non-local block."""
-
-    def __init__(self, enter: int, width: int, body: Skeleton) -> None:
-        super().__init__()
-        self.convolution, self.norm = PlainConvolution(enter, width, body), nn.BatchNorm1d(width)
-        self.ask, self.key, self.value = (nn.Linear(width, width // 2, bias=False) for _ in range(3))
-        self.leave, self.after = nn.Linear(width // 2, width, bias=False), nn.BatchNorm1d(width)
-        parts = [[body.index(joint) for joint in part] for part in body.parts.values()]
-        self.groups = [*parts, [body.index(body.root)]]
-
-    def forward(self, values: Tensor) -> Tensor:
-        """``(N, J, C)`` to ``(N, J, width)``."""
-        x = torch.relu(self.norm(self.convolution(values).transpose(1, 2)).transpose(1, 2))
-        key, value = (
-            torch.stack([told[:, group].max(dim=1).values for group in self.groups], dim=1)
-            for told in (self.key(x), self.value(x))
-        )
-        weight = (torch.matmul(self.ask(x), key.transpose(1, 2)) / key.shape[-1] ** 0.5).softmax(dim=-1)
-        return x + self.after(self.leave(torch.matmul(weight, value)).transpose(1, 2)).transpose(1, 2)
-
-
-class PlainStudent(nn.Module):
-    """The published student's layers."""
-
-    def __init__(self, body: Skeleton) -> None:
-        super().__init__()
-        self.enter = PlainUnit(2, 128, body)
-        self.units = nn.ModuleList(PlainUnit(128, 128, body) for _ in range(8))
-        self.depth = nn.Linear(128, 1, bias=False)
-
-    def lift(self, points: Tensor) -> Tensor:
-        """Poses in units."""
-        x = self.enter(points)
-        for first, second in zip(self.units[::2], self.units[1::2], strict=True):
-            x = x + second(first(x))
-        depth = self.depth(x)
-        depth = depth - depth[:, :1]
-        return torch.cat([points * (depth + 5).clamp_min(1), depth], dim=-1)
-
-    def forward(self, points: Tensor, cycle: bool = True) -> tuple[Tensor, Tensor]:
-        """Poses, and the loss that the published forward always computes (without the teacher)."""
-        pose = self.lift(points)
-        loss = 5 * pose[..., 2].abs().mean()
-        for _ in range(ROTATIONS if cycle else 0):
-            angle = 6.2832 * torch.rand(len(pose))
-            zero, one = torch.zeros_like(angle), torch.ones_like(angle)
-            rows = [angle.cos(), zero, angle.sin(), zero, one, zero, -angle.sin(), zero, angle.cos()]
-            turned = torch.matmul(pose, torch.stack(rows, dim=-1).view(-1, 3, 3).transpose(1, 2))
-            loss = loss + (self.lift(flat(turned)) - turned).norm(dim=-1).mean() / ROTATIONS
-        return pose, loss
-
-
-def flat(points: Tensor) -> Tensor:
-    """Projection of poses in units."""
-    return points[..., :2] / (points[..., 2:] + 5).clamp_min(1)
-
-
-def uniform(count: int) -> Tensor:
-    """Random rotations by Gram and Schmidt."""
-    return torch.linalg.qr(torch.randn(count, 3, 3)).Q
 
 
 class Ours:
@@ -209,15 +82,15 @@ def trainer(module: nn.Module, loss: Step) -> Callable[[], int]:
     return step
 
 
-def lifting(module: nn.Module, lift: Step) -> Callable[[], int]:
-    """One batch of inference; returns how many frames."""
-    points = keypoints(INFERENCE)
+def lifting(module: nn.Module, lift: Step, frames: int) -> Callable[[], int]:
+    """All frames, batch by batch; returns how many."""
+    points = keypoints(frames)
 
     def step() -> int:
         module.eval()
         with torch.no_grad():
             lift(points)
-        return INFERENCE
+        return frames
 
     return step
 
@@ -227,40 +100,61 @@ def keypoints(count: int) -> Tensor:
     return 0.1 * torch.randn(count, len(skeleton()), 2, generator=torch.Generator().manual_seed(0))
 
 
-def per_second(steps: dict[str, Callable[[], int]], seconds: float) -> dict[str, float]:
-    """Frames a second of each, run in turns, so that other work on the machine meets all alike."""
-    done, took = dict.fromkeys(steps, 0), dict.fromkeys(steps, 0.0)
+def rates(question: str, unit: str, steps: dict[str, Callable[[], int]], seconds: float) -> list[dict[str, Any]]:
+    """A record of each, measured in turns after a round that does not count: by the clock, and by computing time.
+
+    Computing time is that of all threads together; other work on the machine slows it least.
+    """
+    done, took, computed = dict.fromkeys(steps, 0), dict.fromkeys(steps, 0.0), dict.fromkeys(steps, 0.0)
     for step in steps.values():
         step()
     while min(took.values()) < seconds:
         for name, step in steps.items():
             if took[name] < seconds:
-                began = time.perf_counter()
+                began, used = time.perf_counter(), time.process_time()
                 done[name] += step()
                 took[name] += time.perf_counter() - began
-    return {name: done[name] / took[name] for name in steps}
+                computed[name] += time.process_time() - used
+    return [
+        {
+            "question": question,
+            "who": name,
+            "value": done[name] / took[name],
+            "unit": f"{unit}/s",
+            "per_computing_s": done[name] / computed[name],
+        }
+        for name in steps
+    ]
 
 
-def lifters(seconds: float) -> list[dict[str, object]]:
+def lifters(seconds: float) -> list[dict[str, Any]]:
     """Training and inference of both roles."""
-    body, host, found = skeleton(), Host.load(), []
-    for role, use, kind in (("teacher", "ites-mlp", PlainTeacher), ("student", "ites-graph", PlainStudent)):
-        ours, plain = Ours(use, body, host), kind(body)
-        training = {
-            "ours": trainer(ours.module, ours.loss),
-            "plain": trainer(plain, lambda points, plain=plain: plain(points)[1]),  # type: ignore[misc]
-        }
-        from sa3dhp_ites.lifter import lift_all
+    body, host = skeleton(), Host.load()
+    teachers = Ours("ites-mlp", body, host), PublishedTeacher(body), PlainTeacher(body)
+    students = Ours("ites-graph", body, host), PublishedStudent(body), PlainStudent(body)
+    return role("teacher", *teachers, 8, seconds) + role("student", *students, 1, seconds)
 
-        inference = {
-            "ours": lifting(ours.module, lambda points, module=ours.module: lift_all(module, points)),  # type: ignore[misc]
-            "plain": lifting(plain, lambda points, plain=plain: plain(points)[0]),  # type: ignore[misc]
-            "plain, cycle left out": lifting(plain, lambda points, plain=plain: plain(points, cycle=False)[0]),  # type: ignore[misc]
-        }
-        for what, steps in (("training", training), ("inference", inference)):
-            for name, value in per_second(steps, seconds).items():
-                found.append({"question": f"{role} {what}", "who": name, "value": value, "unit": "frames/s"})
-    return found
+
+def role(
+    name: str, ours: Ours, published: nn.Module, plain: nn.Module, batches: int, seconds: float
+) -> list[dict[str, Any]]:
+    """One role's records; `batches` are lifted at a time."""
+    from sa3dhp_ites.lifter import lift_all
+
+    frames = batches * INFERENCE
+    training = {"ours": trainer(ours.module, ours.loss)}
+    inference = {"ours": lifting(ours.module, lambda points: lift_all(ours.module, points, INFERENCE), frames)}
+    for who, module in (("published layers", published), ("plain", plain)):
+        training[who] = trainer(module, lambda points, module=module: module(points)[1])  # type: ignore[misc]
+        for cycle, words in ((True, ""), (False, ", cycle left out")):
+            inference[who + words] = lifting(module, batched(module, cycle), frames)
+    found = rates(f"{name} training", "frames", training, seconds)
+    return found + rates(f"{name} inference", "frames", inference, seconds)
+
+
+def batched(module: nn.Module, cycle: bool) -> Step:
+    """Poses of many frames by a baseline."""
+    return lambda points: torch.cat([module(some, cycle)[0] for some in points.split(INFERENCE)])
 
 
 def numpy_pa_mpjpe(prediction: np.ndarray, truth: np.ndarray) -> float:
@@ -282,7 +176,7 @@ def numpy_pa_mpjpe(prediction: np.ndarray, truth: np.ndarray) -> float:
     return float(np.linalg.norm(moved - truth, axis=-1).mean())
 
 
-def metrics(seconds: float) -> list[dict[str, object]]:
+def metrics(seconds: float) -> list[dict[str, Any]]:
     """PA-MPJPE of 100,000 poses, both in single precision as predictions are."""
     generator, body = torch.Generator().manual_seed(0), skeleton()
     truth = 0.4 * torch.randn(POSES, len(body), 3, generator=generator)
@@ -297,21 +191,38 @@ def metrics(seconds: float) -> list[dict[str, object]]:
         values["plain"] = 1000 * numpy_pa_mpjpe(prediction.numpy(), truth.numpy())
         return POSES
 
-    rates = per_second({"ours": ours, "plain": plain}, seconds)
-    apart = {"question": "PA-MPJPE", "who": "difference", "value": abs(values["ours"] - values["plain"]), "unit": "mm"}
-    return [{"question": "PA-MPJPE", "who": n, "value": v, "unit": "poses/s"} for n, v in rates.items()] + [apart]
+    found = rates("PA-MPJPE", "poses", {"ours": ours, "plain": plain}, seconds)
+    apart = abs(values["ours"] - values["plain"])
+    return [*found, {"question": "PA-MPJPE", "who": "difference", "value": apart, "unit": "mm"}]
 
 
 def main(seconds: float = 10.0, threads: int = 2) -> None:
     """Print the table and append the records."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
+    facts: dict[str, Any] = {
+        "command": f"python benchmarks/lifting.py --seconds {seconds:g} --threads {threads}",
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {"cpu": processor(), "cores": os.cpu_count(), "load_before": round(os.getloadavg()[0], 2)},
+        "torch": torch.__version__,
+    }
     records = [*lifters(seconds), *metrics(seconds)]
-    facts = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "threads": threads, "torch": torch.__version__}
+    ours = {record["question"]: record for record in records if record["who"] == "ours"}
     with RESULTS.open("a", encoding="utf-8") as file:
         for record in records:
-            file.write(json.dumps({**record, **facts, "machine": platform.machine()}) + "\n")
-            print(f"{record['question']:20} {record['who']:24} {record['value']:12.1f} {record['unit']}")
+            file.write(json.dumps({**record, **facts}) + "\n")
+            ratios = ""
+            if record["unit"] != "mm":
+                best = ours[record["question"]]
+                clock, computing = (best[key] / record[key] for key in ("value", "per_computing_s"))
+                ratios = f"ours x {clock:.2f} by the clock, x {computing:.2f} by computing time"
+            print(f"{record['question']:20}{record['who']:36}{record['value']:12.4g} {record['unit']:10}{ratios}")
+
+
+def processor() -> str:
+    """The processor's name."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
 
 
 if __name__ == "__main__":

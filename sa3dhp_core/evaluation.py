@@ -21,7 +21,7 @@ from torch import Tensor
 
 from sa3dhp_core.cards import read_card, registry_folder
 from sa3dhp_core.errors import DataError, RecipeError, nearest
-from sa3dhp_core.geometry.alignment import fit_scale, procrustes
+from sa3dhp_core.geometry.alignment import fit_scale, misfit
 from sa3dhp_core.geometry.shapes import need_poses
 from sa3dhp_core.types import Skeleton
 
@@ -32,7 +32,7 @@ Alignment = Literal["none", "scale", "procrustes"]
 Scale = Literal["predicted", "fitted"]
 Hypotheses = Literal["single", "best-of-depth-mirror", "one-depth-mirror"]
 
-AT_ONCE = 4096
+AT_ONCE = 8192
 """Poses that are compared at once: as many as stay in a processor's cache."""
 
 UNITS: dict[str, str] = {"mpjpe": "mm", "pck": "%", "auc": "%", "accel": "mm/frame^2"}
@@ -220,8 +220,8 @@ class Accumulator:
 
     def _add(self, prediction: Tensor, truth: Tensor) -> None:
         values = _per_sample(self._protocol, prediction, truth, self._skeleton, self._joints)
-        self._sums = self._sums + values.sum(dim=1).cpu()
-        self._count += values.shape[1]
+        self._sums = self._sums + values.sum(dim=-1).cpu()
+        self._count += values.shape[-1]
 
     def result(self) -> Evaluation:
         """The mean over all samples so far; raises `DataError` if there are none."""
@@ -262,10 +262,9 @@ def spread(prediction: Tensor, truth: Tensor, skeleton: Skeleton) -> float:
     moving, fixed = _checked(prediction, truth, skeleton)
     if not moving.numel():
         raise DataError("no poses to compare the spread of", found=tuple(prediction.shape))
-    root = skeleton.index(skeleton.root)
-    moving, fixed = (poses - poses[..., root : root + 1, :] for poses in (moving, fixed))
+    moving, fixed = ((poses - poses[skeleton.index(skeleton.root)]).flatten(2) for poses in (moving, fixed))
     own, wanted = (
-        float(((poses - poses.flatten(0, -3).mean(dim=0)) ** 2).sum(dim=-1).mean().sqrt()) for poses in (moving, fixed)
+        float(((poses - poses.mean(dim=2, keepdim=True)) ** 2).sum(dim=1).mean().sqrt()) for poses in (moving, fixed)
     )
     if wanted == 0:
         raise DataError("the truth does not vary, so there is no spread to compare with", found="one pose only")
@@ -283,50 +282,50 @@ def _fitting(prediction: Tensor, truth: Tensor, skeleton: Skeleton) -> None:
 
 
 def _checked(prediction: Tensor, truth: Tensor, skeleton: Skeleton) -> tuple[Tensor, Tensor]:
-    """Both in double, with at least one leading axis, after refusing what cannot be compared."""
+    """Both in double, ``(J, 3, ...)`` with at least one further axis, after refusing what cannot be compared.
+
+    Poses then lie side by side in memory, and sums over joints and coordinates run over many of them at once.
+    """
     _fitting(prediction, truth, skeleton)
-    for poses, name in ((prediction, "predictions"), (truth, "true poses")):
-        if not bool(torch.isfinite(poses.sum(dtype=torch.float64))):
-            wrong = int((~torch.isfinite(poses)).flatten(-2).any(dim=-1).sum())
+    moving, fixed = (_joints_first(poses) for poses in (prediction, truth))
+    for poses, name in ((moving, "predictions"), (fixed, "true poses")):
+        if not bool(torch.isfinite(poses.sum())):
+            wrong = int((~torch.isfinite(poses)).flatten(0, 1).any(dim=0).sum())
             raise DataError(f"{name} have NaN or infinite joints", found=f"{wrong} such poses", expected="none")
-    moving, fixed = (_samples_innermost(poses) for poses in (prediction, truth))
     return moving, fixed.to(moving.device)
 
 
-def _samples_innermost(poses: Tensor) -> Tensor:
-    """The same ``(..., J, 3)`` in double, at least one leading axis; poses lie side by side in memory, joint by joint.
-
-    Sums over joints and coordinates then run over many poses at once.
-    """
+def _joints_first(poses: Tensor) -> Tensor:
     poses = poses.detach() if poses.dim() > 2 else poses.detach().unsqueeze(0)
-    return poses.movedim((-2, -1), (0, 1)).contiguous().double().movedim((0, 1), (-2, -1))
+    ordered = poses.movedim((-2, -1), (0, 1))
+    return torch.empty(ordered.shape, dtype=torch.float64, device=poses.device).copy_(ordered)
 
 
 def _per_sample(
     protocol: Protocol, prediction: Tensor, truth: Tensor, skeleton: Skeleton, joints: tuple[str, ...]
 ) -> Tensor:
-    """``(H, N, K)``: of each set of hypotheses, sample and counted joint, what the protocol averages."""
+    """``(H, K, N)``: of each set of hypotheses, counted joint and sample, what the protocol averages."""
     moving, fixed = _checked(prediction, truth, skeleton)
     if protocol.root != "none" and protocol.alignment != "procrustes":  # which moves poses itself
         root = skeleton.index(protocol.root)
-        moving, fixed = (poses - poses[..., root : root + 1, :] for poses in (moving, fixed))
+        moving, fixed = moving - moving[root], fixed - fixed[root]
     if joints != skeleton.joints:
         kept = [skeleton.index(joint) for joint in joints]
-        moving, fixed = moving[..., kept, :], fixed[..., kept, :]
+        moving, fixed = moving[kept], fixed[kept]
     if protocol.metric == "accel":
-        if moving.dim() < 4 or moving.shape[-3] < 3:
+        if moving.dim() < 4 or moving.shape[-1] < 3:
             raise DataError(
                 "acceleration needs sequences", found=tuple(prediction.shape), expected="(..., T >= 3, J, 3)"
             )
-        moving, fixed = (poses.diff(n=2, dim=-3) for poses in (moving, fixed))
-    moving, fixed = moving.flatten(0, -3), fixed.flatten(0, -3)
+        moving, fixed = moving.diff(n=2), fixed.diff(n=2)
+    moving, fixed = moving.flatten(2), fixed.flatten(2)
     distance_mm = _distance_mm(protocol, moving, fixed).unsqueeze(0)
     if protocol.hypotheses != "single":
-        other = _distance_mm(protocol, moving * moving.new_tensor([1.0, 1.0, -1.0]), fixed).unsqueeze(0)
+        other = _distance_mm(protocol, moving * moving.new_tensor([[1.0], [1.0], [-1.0]]), fixed).unsqueeze(0)
         if protocol.hypotheses == "one-depth-mirror":
             distance_mm = torch.cat([distance_mm, other])
         else:
-            better = other.mean(dim=-1, keepdim=True) < distance_mm.mean(dim=-1, keepdim=True)
+            better = other.mean(dim=1, keepdim=True) < distance_mm.mean(dim=1, keepdim=True)
             distance_mm = torch.where(better, other, distance_mm)
     if protocol.metric in ("mpjpe", "accel"):
         return distance_mm
@@ -335,9 +334,12 @@ def _per_sample(
 
 
 def _distance_mm(protocol: Protocol, moving: Tensor, fixed: Tensor) -> Tensor:
-    if protocol.alignment == "procrustes":
-        moving = procrustes(moving, fixed, scale=protocol.scale == "fitted")
-    elif protocol.alignment == "scale":
-        moving = fit_scale(moving, fixed)
-    apart = moving - fixed
-    return MM * (apart * apart).sum(dim=-1).sqrt()
+    """``(J, N)`` of ``(J, 3, N)``."""
+    if protocol.alignment == "none":
+        apart = fixed - moving
+    else:
+        poses, truth = moving.movedim(-1, 0), fixed.movedim(-1, 0)
+        fitted = protocol.scale == "fitted"
+        rest = misfit(poses, truth, fitted) if protocol.alignment == "procrustes" else truth - fit_scale(poses, truth)
+        apart = rest.movedim(0, -1)
+    return MM * apart.square_().sum(dim=1).sqrt_()

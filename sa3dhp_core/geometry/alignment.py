@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from sa3dhp_core.errors import DataError
-from sa3dhp_core.geometry.quaternions import best_rotation
+from sa3dhp_core.geometry.polar import best_rotation
 
 
 def _same(prediction: Tensor, truth: Tensor) -> None:
@@ -34,35 +34,47 @@ def procrustes(prediction: Tensor, truth: Tensor, scale: bool = True) -> Tensor:
     Raises:
         DataError: the shapes differ.
     """
+    rest = misfit(prediction, truth, scale)
+    return (truth.to(rest) - rest).to(prediction.dtype)
+
+
+def misfit(prediction: Tensor, truth: Tensor, scale: bool = True) -> Tensor:
+    """What `procrustes` leaves: the truth ``(..., J, 3)`` minus the moved prediction, in single precision or better.
+
+    Quickest on doubles of which joint and coordinate are the first axes in memory: poses then lie side by side, and
+    every sum over joints runs over many poses at once.
+
+    Raises:
+        DataError: the shapes differ.
+    """
     _same(prediction, truth)
     work = torch.promote_types(prediction.dtype, torch.float32)
-    moving, fixed = prediction.to(work), truth.to(work)
-    centre = fixed.mean(dim=-2, keepdim=True)
-    moving, fixed = moving - moving.mean(dim=-2, keepdim=True), fixed - centre
-    extent = (moving**2).sum(dim=(-1, -2))
-    rotation, shared = _rotation(_product(moving, fixed))
+    moving, fixed = (poses.to(work).movedim((-2, -1), (0, 1)) for poses in (prediction, truth))
+    moving, fixed = moving - moving.mean(dim=0), fixed - fixed.mean(dim=0)
+    product = _summed(moving[:, :, None], fixed[:, None])
+    rotation, shared = _rotation(product.movedim((0, 1), (-2, -1)))
+    rotation = rotation.movedim((-2, -1), (0, 1))
     if scale:
-        rotation = rotation * (shared / extent.clamp(min=torch.finfo(work).tiny))[..., None, None]
-    return (_turned(moving, rotation) + centre).to(prediction.dtype)
+        rotation = rotation * (shared / _summed(moving, moving).sum(dim=0).clamp(min=torch.finfo(work).tiny))
+    rest = torch.addcmul(fixed, moving[:, 0, None], rotation[0], value=-1.0)
+    for axis in (1, 2):
+        rest.addcmul_(moving[:, axis, None], rotation[axis], value=-1.0)
+    return rest.movedim((0, 1), (-2, -1))
 
 
-def _product(moving: Tensor, fixed: Tensor) -> Tensor:
-    """``moving^T fixed``, ``(..., 3, 3)``; three long sums are faster than many small matrix products."""
-    rows = [(moving[..., axis : axis + 1] * fixed).sum(dim=-2).movedim(-1, 0) for axis in range(3)]
-    return torch.stack(rows).movedim((0, 1), (-2, -1))
-
-
-def _turned(moving: Tensor, rotation: Tensor) -> Tensor:
-    """``moving @ rotation``, likewise."""
-    first, second, third = (moving[..., axis : axis + 1] * rotation[..., axis : axis + 1, :] for axis in range(3))
-    return first + second + third
+def _summed(one: Tensor, other: Tensor) -> Tensor:
+    """``(one * other).sum(0)`` without the whole product in memory."""
+    total = one[0] * other[0]
+    for first, second in zip(one[1:], other[1:], strict=True):
+        total.addcmul_(first, second)
+    return total
 
 
 def _rotation(product: Tensor) -> tuple[Tensor, Tensor]:
     """Of ``moving^T fixed (..., 3, 3)`` the rotation that is multiplied from the right, and ``tr(rotation^T product)``.
 
-    By quaternions where nobody asks for a gradient and the numbers are doubles, because a batched decomposition takes
-    far longer; by singular values otherwise, and for the few products that leave the quaternion open.
+    By polynomials where nobody asks for a gradient and the numbers are doubles, because a batched decomposition takes
+    far longer; by singular values otherwise, and for the few products that polynomials leave open.
     """
     if product.requires_grad or product.dtype != torch.float64:
         return _by_singular_values(product)

@@ -14,6 +14,7 @@ from torch import Tensor
 from sa3dhp_core.conformance.strategies import HOUSE, orthogonal, poses, random_poses, rotations, seeds
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.geometry import fit_scale, procrustes
+from sa3dhp_core.geometry.alignment import misfit
 
 
 def slow_procrustes(prediction: np.ndarray, truth: np.ndarray, scale: bool) -> np.ndarray:
@@ -67,6 +68,18 @@ def test_procrustes_follows_the_truth(truth: Tensor, seed: int, turn: Tensor, sh
     prediction = truth + 0.1 * random_poses(HOUSE, seed, len(truth))
     wanted = procrustes(prediction, truth, False) @ turn.T + shift
     torch.testing.assert_close(procrustes(prediction, truth @ turn.T + shift, False), wanted, atol=1e-9, rtol=0)
+
+
+@given(seeds, st.booleans())
+def test_misfit_is_what_procrustes_leaves_in_any_layout(seed: int, scale: bool) -> None:
+    truth, moving = random_poses(HOUSE, seed, 2, 3), random_poses(HOUSE, seed + 1, 2, 3) + 2.0
+    moving[0, 1, :, 2], moving[1, 1] = 0.0, moving[1, 1, :1]  # a flat pose and a point
+    wanted = truth - procrustes(moving, truth, scale)
+    torch.testing.assert_close(misfit(moving, truth, scale), wanted, atol=1e-12, rtol=0)
+    inner = [poses.movedim((-2, -1), (0, 1)).contiguous().movedim((0, 1), (-2, -1)) for poses in (moving, truth)]
+    torch.testing.assert_close(misfit(*inner, scale), wanted, atol=1e-12, rtol=0)
+    single = misfit(moving.float(), truth.float(), scale)
+    torch.testing.assert_close(single.norm(dim=(-1, -2)), wanted.norm(dim=(-1, -2)).float(), atol=1e-5, rtol=0)
 
 
 def test_procrustes_does_not_reflect() -> None:

@@ -9,7 +9,7 @@ from sa3dhp_core.types import Skeleton
 from sa3dhp_ites.config import GraphConfig, MlpConfig
 from sa3dhp_ites.graph import JointGraph
 from sa3dhp_ites.heads import DepthHead, DictionaryHead, Lifted
-from sa3dhp_ites.perceptron import Perceptron
+from sa3dhp_ites.perceptron import Perceptron, folded
 from sa3dhp_ites.units import Normaliser
 
 
@@ -75,5 +75,5 @@ def _lifter(trunk: Perceptron | JointGraph, config: MlpConfig | GraphConfig, ske
 @torch.no_grad()
 def lift_all(lifter: nn.Module, keypoints: Tensor, size: int = 1024) -> Tensor:
     """Poses ``(N, J, 3)`` in metres of ``(N, J, 2)`` keypoints, in evaluation mode, on the lifter's device."""
-    device = next(lifter.parameters()).device
-    return torch.cat([lifter(some.to(device)).cpu() for some in keypoints.split(size)])
+    device, quick = next(lifter.parameters()).device, folded(lifter)
+    return torch.cat([quick(some.to(device)).cpu() for some in keypoints.split(size)])

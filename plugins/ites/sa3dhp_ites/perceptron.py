@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_linear_bn_eval
 
 from sa3dhp_ites.heads import START
 from sa3dhp_ites.units import DISTANCE
@@ -29,7 +32,8 @@ class Bottleneck(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """``(N, width)`` to the same."""
         inner = self.inner(self.narrow(values).relu_()).relu_()
-        return (self.widen(inner) + values).relu_()
+        widened: Tensor = self.widen(inner)
+        return widened.add_(values).relu_()
 
 
 class Perceptron(nn.Module):
@@ -46,3 +50,13 @@ class Perceptron(nn.Module):
         """Features of ``(N, J, 2)`` keypoints in units."""
         feature: Tensor = self.blocks(self.enter(self._scale * points.flatten(1)).relu_())
         return feature
+
+
+def folded(module: nn.Module) -> nn.Module:
+    """A copy in evaluation mode that maps to the same, every linear map and its normalisation made one linear map."""
+    copy = deepcopy(module).eval()
+    for parent in list(copy.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.Sequential) and [type(part) for part in child] == [nn.Linear, nn.BatchNorm1d]:
+                setattr(parent, name, fuse_linear_bn_eval(*child))
+    return copy

@@ -20,6 +20,8 @@ from sa3dhp_core.protocols.lifter import Lifter
 from sa3dhp_core.types import Skeleton
 from sa3dhp_ites import plugin
 from sa3dhp_ites.graph import PartAttention, SemanticConvolution, groups
+from sa3dhp_ites.lifter import lift_all
+from sa3dhp_ites.perceptron import folded
 from sa3dhp_ites.units import DISTANCE, Normaliser
 
 BODY = skeleton()
@@ -47,6 +49,27 @@ def chain(*joints: str) -> Skeleton:
     parents = dict(zip(joints[1:], joints, strict=False)) | {joints[0]: joints[0]}
     lengths = dict.fromkeys(joints[1:], 0.5)
     return Skeleton("chain", joints, parents, (), joints[0], lengths, {"chain": joints[1:]})
+
+
+@pytest.mark.parametrize("use", SMALL)
+@given(seed=st.integers(0, 100), count=st.integers(1, 9), size=st.integers(1, 5))
+def test_lifting_many_at_once_with_folded_norms_gives_the_same_poses(
+    use: str, seed: int, count: int, size: int
+) -> None:
+    made = lifter(use, head="dictionary").double().eval()
+    generator = torch.Generator().manual_seed(seed)
+    for name, buffer in made.named_buffers():
+        if "running" in name:
+            buffer.copy_(torch.rand(buffer.shape, generator=generator) + 0.1)
+    before = {name: value.clone() for name, value in made.state_dict().items()}
+    points = keypoints(count, seed=seed).double()
+    torch.testing.assert_close(lift_all(made, points, size), made(points).detach(), atol=1e-10, rtol=1e-8)
+    assert all(torch.equal(value, before[name]) for name, value in made.state_dict().items())
+
+
+def test_folding_leaves_no_norm_behind_a_linear_map() -> None:
+    quick = folded(lifter("ites-mlp"))
+    assert not quick.training and not [part for part in quick.modules() if isinstance(part, torch.nn.BatchNorm1d)]
 
 
 @pytest.mark.parametrize("use", SMALL)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sa3dhp_core.conformance.strategies import HOUSE, orthogonal, random_poses, seeds
 from sa3dhp_core.geometry import procrustes
-from sa3dhp_core.geometry.quaternions import best_rotation
+from sa3dhp_core.geometry.polar import best_rotation
 
 
 def by_singular_values(product: Tensor) -> tuple[Tensor, Tensor]:
@@ -40,6 +40,36 @@ def test_what_leaves_the_rotation_open_says_so() -> None:
     opposite = torch.diag(torch.tensor([1.0, 1.0, -1.0])).double()
     _, _, certain = best_rotation(torch.stack([torch.zeros(3, 3).double(), line, opposite, torch.eye(3).double()]))
     assert certain.tolist() == [False, False, False, True]
+
+
+@given(seeds, st.floats(-12.0, -0.5), st.booleans())
+def test_nearly_open_rotations_are_right_or_said_to_be_open(seed: int, exponent: float, reflects: bool) -> None:
+    gap = 10.0**exponent
+    values = [1.0, 0.6, gap - 0.6] if reflects else [1.0, gap, -gap / 2]
+    left, right = turns(seed), turns(seed + 1)
+    product = left @ torch.diag(torch.tensor(values, dtype=torch.float64)) @ right.mT
+    rotation, shared, certain = best_rotation(product)
+    assert bool(certain) or gap < 0.03
+    if certain:
+        torch.testing.assert_close(rotation, left @ right.mT, atol=1e-8, rtol=0)
+        torch.testing.assert_close(shared, product.new_tensor(sum(values)), rtol=1e-12, atol=0)
+
+
+def turns(seed: int) -> Tensor:
+    """A random rotation in double."""
+    matrix = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))).Q
+    return matrix * torch.linalg.det(matrix)
+
+
+@given(seeds)
+def test_one_product_does_not_notice_its_neighbours(seed: int) -> None:
+    product = random_poses(HOUSE, seed, 6).mT @ random_poses(HOUSE, seed + 1, 6)
+    product[2], product[4] = 0.0, torch.diag(torch.tensor([1.0, 1.0, -1.0]).double())
+    whole = best_rotation(product)
+    for k in range(len(product)):
+        for many, one in zip(whole, best_rotation(product[k]), strict=True):
+            if whole[2][k]:
+                torch.testing.assert_close(many[k], one, atol=1e-12, rtol=0)
 
 
 @given(seeds)
