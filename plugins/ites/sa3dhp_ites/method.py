@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from functools import cached_property, partial
 from pathlib import Path
@@ -11,10 +12,11 @@ import attrs
 from torch import Tensor
 
 from sa3dhp_core.atomic import seeded, write_tensors
-from sa3dhp_core.engine.checkpoint import load_weights
+from sa3dhp_core.engine.checkpoint import WEIGHTS, load_weights
 from sa3dhp_core.errors import RecipeError
 from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.keypoints import Keypoints
+from sa3dhp_core.protocols.lifter import TrainedLifter
 from sa3dhp_core.protocols.method import Stage, StageContext
 from sa3dhp_core.recipe import Recipe
 from sa3dhp_core.runner import ANALYSIS, write_records
@@ -70,6 +72,15 @@ class Ites:
     def evaluate(self, folders: Mapping[str, Path], engine: Any, data: str, protocol: str) -> list[Record]:
         """Score both lifters of a finished run on one of its splits, or on other keypoint files."""
         return elsewhere.evaluate(self, folders, engine.device, data, protocol)
+
+    def trained_lifter(self, folders: Mapping[str, Path], engine: Any) -> TrainedLifter:
+        """The student, for whoever wants its poses."""
+        keypoints = partial(self.data.keypoints, folders[DATA])
+        skeleton, place = keypoints("train").skeleton, folders[STUDENT]
+        student = self.trained(STUDENT, place, skeleton, engine.device)
+        weights = hashlib.sha256((place / WEIGHTS).read_bytes()).hexdigest()
+        told = {"weights": weights, "stages": [place.name, folders[DATA].name]}
+        return TrainedLifter(partial(lift_all, student), skeleton, self.data.splits, keypoints, told)
 
     def lifter(self, role: str, skeleton: Skeleton) -> ItesLifter:
         """A new lifter for a role.
