@@ -24,6 +24,7 @@ from sa3dhp_core.types import Skeleton
 from sa3dhp_ites import elsewhere
 from sa3dhp_ites.config import Settings
 from sa3dhp_ites.lifter import ItesLifter, lift_all
+from sa3dhp_ites.samples import write_samples
 from sa3dhp_ites.scoring import ROLE, Record, controls, masks, score, symmetries, whole
 from sa3dhp_ites.tasks import StudentTask, TeacherTask
 
@@ -67,6 +68,7 @@ class Ites:
             Stage("score-teacher", protocols, (DATA, TEACHER), partial(self._score, TEACHER)),
             Stage("score-student", protocols, (DATA, STUDENT), partial(self._score, STUDENT)),
             Stage("lifted", {}, (DATA, STUDENT), self._lift),
+            Stage("samples", {}, (DATA, TEACHER, STUDENT), self._show),
         )
 
     def evaluate(self, folders: Mapping[str, Path], engine: Any, data: str, protocol: str) -> list[Record]:
@@ -165,6 +167,14 @@ class Ites:
             poses = lift_all(lifter, whole(data))
             records += score(role, poses, truth, masks(data, split), protocols, data.skeleton)
         write_records(context.folder, records)
+
+    def _show(self, context: StageContext) -> None:
+        """Keep what the report shows of the last split that has a truth: the test's, if there is one."""
+        for _, data, truth in list(self._held_out(context))[-1:]:
+            device, points = context.engine.device, whole(data)
+            roles = {role: self.trained(role, context.of(role), data.skeleton, device) for role in (TEACHER, STUDENT)}
+            rows = {role: lift_all(lifter, points) for role, lifter in roles.items()}
+            write_samples(context.folder / ANALYSIS, points, truth, rows, data.skeleton)
 
     def _lift(self, context: StageContext) -> None:
         """Keep the student's poses of every split, for whatever comes next."""
