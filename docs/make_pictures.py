@@ -223,7 +223,7 @@ def puppets_picture() -> Tensor:
 
 
 def lifted_picture(run: Path, row: str = "student") -> Tensor:
-    """Every other sample of a run: keypoints, then the lifted pose beside the true one, from the front and from the side.
+    """Every other sample of a run: keypoints, then the lifted pose beside the true one, from the front and the side.
 
     The front is where the camera stands. Lifted poses have the truth's size. Figures are of the one frame, as it is and
     with the better of its two mirrors.
