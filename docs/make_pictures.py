@@ -1,14 +1,17 @@
 """Makes the pictures of the documents, `docs/pictures/*.png`, with the embedded world and the relations.
 
     python docs/make_pictures.py
+    python docs/make_pictures.py lifted runs/ites-world
 
-It uses what any plugin may use: components by id through the host, geometry, and the world's contact sheets. Nothing is
-downloaded; it takes seconds, and the same call makes the same pictures.
+The second makes `lifted.png` alone, of a finished run of the method `ites`. It uses what any plugin may use: components
+by id through the host, geometry, and the world's contact sheets. Nothing is downloaded; it takes seconds, and the same
+call makes the same pictures.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -23,7 +26,8 @@ from torch import Tensor
 
 from sa3dhp_core.atomic import read_tensors
 from sa3dhp_core.cards import skeleton
-from sa3dhp_core.geometry import act_on_poses, mirror_matrix, project, root_position, rotation_y
+from sa3dhp_core.evaluation import evaluate, load_protocol
+from sa3dhp_core.geometry import act_on_poses, fit_scale, mirror_matrix, project, root_position, rotation_y
 from sa3dhp_core.host import Host
 from sa3dhp_core.store import split_file
 from sa3dhp_core.types import Temporal
@@ -37,6 +41,7 @@ PUBLISHED = ("flip @ rotate(50)", "flip @ rotate(50) @ backward", "slow(2) @ bac
 LOOKS = ("plain", "mild", "street")
 FRAMES, STEP, PIXELS, GAP = 7, 5, 128, 6
 SMALL, LABEL, STRIP, SHOWN = 96, 20, 210, 5
+FIGURES = ("n-mpjpe", "ites-mpjpe")
 CALM = {"noise": 0.0, "detail": 0.0}
 INK, DARK = "#222222", 0.22
 LEFT, RIGHT, MIDDLE = (0.10, 0.45, 0.95), (0.95, 0.45, 0.05), (0.98, 0.98, 0.98)
@@ -217,6 +222,25 @@ def puppets_picture() -> Tensor:
     return sheet([original.images, torch.cat(shown)])
 
 
+def lifted_picture(run: Path, row: str = "student") -> Tensor:
+    """Every other sample of a run: keypoints, then the lifted pose beside the true one, from the front and the side.
+
+    The front is where the camera stands. Lifted poses have the truth's size. Figures are of the one frame, as it is and
+    with the better of its two mirrors.
+    """
+    with np.load(run / "analysis" / "samples.npz", allow_pickle=False) as file:
+        images, poses, truth = (torch.from_numpy(file[name])[::2] for name in ("images", f"pred/{row}", "truth"))
+    block = SMALL + GAP + LABEL
+    page = Page(5 * (SMALL + GAP), LABEL + len(images) * block)
+    page.heads("2D keypoints", "lifted", "truth", "lifted, side", "truth, side")
+    for number, image in enumerate(images):
+        one, true = poses[[number]], truth[[number]]
+        plain, better = (evaluate(load_protocol(name), one, true, skeleton()).value for name in FIGURES)
+        tiles = [image[None].permute(0, 3, 1, 2) / 255, *pose_tiles(fit_scale(one, true), true)]
+        page.row(f"{plain:.0f} mm, with the better mirror {better:.0f} mm", torch.cat(tiles), LABEL + number * block)
+    return page.pixels()
+
+
 def save(name: str, picture: Tensor, dither: Image.Dither = Image.Dither.FLOYDSTEINBERG) -> None:
     """Write ``(3, H, W)`` in [0, 1] as a PNG with a palette, which keeps it small."""
     PICTURES.mkdir(exist_ok=True)
@@ -234,9 +258,18 @@ SHEETS: dict[str, Callable[[], Tensor]] = {
 """Sheets on the page of the algebra, which a test makes again."""
 
 
-if __name__ == "__main__":
+def main(words: Sequence[str]) -> None:
+    """All pictures that need no run, or the one of a run."""
+    if words:
+        _, run = words
+        save("lifted", lifted_picture(Path(run)), Image.Dither.NONE)
+        return
     save("looks", looks_picture())
     save("relation", relation_picture())
     for name, make in SHEETS.items():
         save(name, make(), Image.Dither.NONE)
     save("puppets", puppets_picture())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -6,9 +6,10 @@ misspelt hooks. Loading and listing import no torch.
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, entry_points
 from typing import Any
 
@@ -166,14 +167,20 @@ class Host:
         return self._configured(noun, table, path, source)[1]
 
     def build(self, noun: str, table: Mapping[str, Any], path: str, **parts: Any) -> Any:
-        """Build the component that a recipe table names: its target, called with its config and `parts`.
+        """Build the component that a recipe table names: its target, called (see `call`) with its config and `parts`.
 
         Raises:
             RecipeError, UnknownComponent: as `config`.
             PluginError: the component's module cannot be imported.
         """
         component, config = self._configured(noun, table, path, "recipe")
-        return component.load_target()(config, **parts)
+        return self.call(component.load_target(), config, **parts)
+
+    def call(self, target: Callable[..., Any], config: Any, **parts: Any) -> Any:
+        """``target(config, **parts)``; one with a parameter ``host`` is handed this, to build what it nests."""
+        if "host" in inspect.signature(target).parameters:
+            parts = {"host": self, **parts}
+        return target(config, **parts)
 
     def _configured(self, noun: str, table: Mapping[str, Any], path: str, source: str) -> tuple[Component, Any]:
         use = table.get("use")

@@ -29,6 +29,7 @@ from sa3dhp_core.environment import describe_environment
 from sa3dhp_core.errors import RunError
 from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.latent import TrainedLatent
+from sa3dhp_core.protocols.lifter import TrainedLifter
 from sa3dhp_core.protocols.method import Method, Stage
 from sa3dhp_core.recipe import Recipe, check, load_recipe, to_toml
 from sa3dhp_core.results import RESULTS, Record, as_results, read_results, write_results
@@ -172,10 +173,25 @@ def trained_latent(out: Path, host: Host) -> TrainedLatent:
     """
     recipe = recipe_of(out)
     method = _method_that(recipe, host, out, "latent_space", "trained latent space")
-    folders = stage_folders(out) if (out / STAGES).is_file() else {}
-    done = {name: folder for name, folder in folders.items() if (folder / DONE).is_file()}
-    latent: TrainedLatent = method.latent_space(_Finished(done, run=out), _quiet_engine(recipe))
+    latent: TrainedLatent = method.latent_space(_finished(out), _quiet_engine(recipe))
     return latent
+
+
+def trained_lifter(out: Path, host: Host) -> TrainedLifter:
+    """The lifter of a run, which need not be scored; asks the run's method, which knows how to load it.
+
+    Raises:
+        RunError: `out` is no run, its method offers no lifter, or a stage of it is not done.
+    """
+    recipe = recipe_of(out)
+    method = _method_that(recipe, host, out, "trained_lifter", "trained lifter")
+    lifter: TrainedLifter = method.trained_lifter(_finished(out), _quiet_engine(recipe))
+    return lifter
+
+
+def _finished(out: Path) -> _Finished:
+    folders = stage_folders(out) if (out / STAGES).is_file() else {}
+    return _Finished({name: folder for name, folder in folders.items() if (folder / DONE).is_file()}, run=out)
 
 
 class _Finished(dict[str, Path]):

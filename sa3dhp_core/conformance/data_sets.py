@@ -63,13 +63,13 @@ def need_splits(splits: Any) -> None:
     must("train" in splits, "there is no split to learn from", splits, "train, …")
 
 
-def need_disjoint(content: Content) -> None:
-    """Raise `BrokenPromise` where a frame of one split is in another."""
+def need_disjoint(content: Content, what: str = "frame") -> None:
+    """Raise `BrokenPromise` where a frame (or `what` the digests are of) of one split is in another."""
     owner: dict[str, str] = {}
-    for split, frames in content.items():
-        for number, digest in enumerate(frames):
+    for split, pieces in content.items():
+        for number, digest in enumerate(pieces):
             other = owner.setdefault(digest, split)
-            must(other == split, f"frame {number} of {split} is in {other} too")
+            must(other == split, f"{what} {number} of {split} is in {other} too")
 
 
 def need_refusal(attempt: Callable[[], object], what: str) -> None:

@@ -148,7 +148,7 @@ def built_from(
     config = host.config(
         component.noun, own, component.id, "the component's example" if component.example else "its defaults"
     )
-    return target(config, **{**place.parts(bench, table), **(parts or {})})
+    return host.call(target, config, **{**place.parts(bench, table), **(parts or {})})
 
 
 def _offers(host: Host, component: Component) -> bool:

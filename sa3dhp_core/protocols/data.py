@@ -1,9 +1,10 @@
 """Data sets: labelled images, unlabelled clips, unpaired pose sequences.
 
 Component targets: ``target(config) -> ImageData`` (noun `image_data`) and ``target(config) -> PoseData``
-(noun `pose_data`). `prepare` does the slow work once (render, decode, crop, convert) into a folder that the runner
-caches; `open` reads it. Every draw is a function of its generator alone, so batch k is the same whatever the number
-of workers, ranks or restarts: all ranks draw the whole batch's indices and fetch only their shard.
+(noun `pose_data`); one with a parameter ``host`` is handed the host, for data that are made of others. `prepare`
+does the slow work once (render, decode, crop, convert) into a folder that the runner caches; `open` reads it. Every
+draw is a function of its generator alone, so batch k is the same whatever the number of workers, ranks or restarts:
+all ranks draw the whole batch's indices and fetch only their shard.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ class ImageData(Protocol):
 
 @runtime_checkable
 class PoseData(Protocol):
-    """What a `pose_data` component builds."""
+    """What a `pose_data` component builds. It may have a ``fingerprint()``, as `ImageData` may."""
 
     splits: tuple[str, ...]
 

@@ -66,9 +66,10 @@ class StageContext(Protocol):
 class Method(Protocol):
     """A graph of stages; the runner orders, caches and resumes them.
 
-    It may also have ``evaluate(folders, engine, data, protocol) -> list[dict]``, for `sa3dhp eval`, and
+    It may also have ``evaluate(folders, engine, data, protocol) -> list[dict]``, for `sa3dhp eval`,
     ``latent_space(folders, engine) -> TrainedLatent`` (`sa3dhp_core.protocols.latent`), for what measures a run's
-    latent space. Both read stages by ``folders[name]``; where one is not done, that says how to finish it.
+    latent space, and ``trained_lifter(folders, engine) -> TrainedLifter`` (`sa3dhp_core.protocols.lifter`), for what
+    uses a run's lifter. They read stages by ``folders[name]``; where one is not done, that says how to finish it.
     """
 
     def stages(self) -> tuple[Stage, ...]:

@@ -32,13 +32,16 @@ class Seen:
                 self.write(folder, split)
 
     def write(self, folder: Path, split: str) -> None:
-        poses = 0.4 * torch.randn(COUNT * FRAMES, len(BODY), 3, generator=generator_for(split))
+        poses = self.drawn(split)
         poses = poses - poses[:, [BODY.index(BODY.root)]]
         points = self.size * poses[..., :2] / (poses[..., 2:] + AWAY_M)
         points[::4, BODY.index("left_wrist")] = torch.nan
         starts = torch.arange(COUNT + 1) * FRAMES
         facts: dict[str, Any] = {"fps": 50.0, "licence": self.licence, "groups": self.groups}
         write_keypoints(folder, split, points=points, starts=starts, poses=poses, **facts)
+
+    def drawn(self, split: str) -> Tensor:
+        return 0.4 * torch.randn(COUNT * FRAMES, len(BODY), 3, generator=generator_for(split))
 
     def keypoints(self, folder: Path, split: str) -> Any:
         return self.face(folder, split)
@@ -71,6 +74,22 @@ class Restless(Seen):
             return super().draw(count, frames, torch.default_generator, shard)
 
 
+class Shared(Seen):
+    """Tests on a clip that is learned from."""
+
+    def drawn(self, split: str) -> Tensor:
+        return torch.cat([super().drawn(split)[FRAMES:], super().drawn("both")[:FRAMES]])
+
+
+class Unseen(Seen):
+    """A clip of each split shows nobody: no reason to call it the same."""
+
+    def keypoints(self, folder: Path, split: str) -> Any:
+        found = self.face(folder, split)
+        found._points[:FRAMES] = torch.nan
+        return found
+
+
 class Eager(Seen):
     def keypoints(self, folder: Path, split: str) -> Any:
         return ArrayKeypoints(folder, self.splits[self.splits.index(split)])
@@ -95,13 +114,14 @@ def made(kind: type[Seen], *claims: str) -> Subject:
     return Subject("keypoint_data", kind.__name__.lower(), lambda bench: kind(), capabilities=frozenset(claims))
 
 
-GOOD = [made(Seen, "truth", "groups")]
+GOOD = [made(Seen, "truth", "groups"), made(Unseen, "groups")]
 BROKEN = {
     "names-its-splits": made(Repeated),
     "states-what-it-is": made(Unlicensed),
     "gives-places-on-the-camera-plane": made(Pixels),
     "draws-windows": made(Backward),
     "draws-repeat-and-are-shared": made(Restless),
+    "splits-share-nothing": made(Shared),
     "refuses-what-it-does-not-have": made(Eager),
     "prepares-again-without-change": made(Repeating),
     "truth-projects-onto-the-keypoints": made(Mirrored, "truth"),

@@ -205,6 +205,18 @@ def test_building_structures_the_config_and_hands_over_the_parts(toy: str) -> No
         host.build("alignment_loss", {}, "losses[0]")
 
 
+def needs_host(config: object, *, host: Host, extra: int = 0) -> tuple[object, int]:
+    """A target that builds others."""
+    return host, extra
+
+
+def test_a_target_that_asks_for_the_host_is_handed_it() -> None:
+    here = f"{__name__}:needs_host"
+    host = Host.of([Component("sink", "nesting", "builds others", "sa3dhp_core.engine_config:EngineConfig", here)])
+    assert host.build("sink", {"use": "nesting"}, "sinks[0]", extra=2) == (host, 2)
+    assert host.build("sink", {"use": "nesting"}, "sinks[0]", host="another") == ("another", 0)
+
+
 def test_a_nested_component_table_is_checked_with_its_path(toy: str) -> None:
     host = Host.load(only=[toy])
     assert host.config("image_encoder", {"use": "toy-encoder"}, "encoder").backbone == {"use": "toy-backbone"}

@@ -274,6 +274,7 @@ LATENT = """
     from sa3dhp_core.components import Component
     from sa3dhp_core.hookspecs import hookimpl
     from sa3dhp_core.protocols.latent import TrainedLatent
+    from sa3dhp_core.protocols.lifter import TrainedLifter
 
     ID = "latent"
 
@@ -281,6 +282,9 @@ LATENT = """
         def latent_space(self, folders, engine):
             found = (folders["prior"] / "value").read_text()
             return TrainedLatent(None, None, 6, {}, {}, None, None, found, engine.device)
+
+        def trained_lifter(self, folders, engine):
+            return TrainedLifter(None, None, ("train",), None, {"weights": (folders["prior"] / "value").read_text()})
 
     def build(config, *, recipe, host):
         return Method(config, recipe, host)
@@ -291,7 +295,7 @@ LATENT = """
 """
 
 
-def test_a_latent_space_is_had_before_the_rows_are_done(
+def test_a_latent_space_and_a_lifter_are_had_before_the_rows_are_done(
     ran: list[str], distribute: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     out, lost = tmp_path / "run", tmp_path / "lost"
@@ -300,6 +304,8 @@ def test_a_latent_space_is_had_before_the_rows_are_done(
     go(out, recipe())
     with pytest.raises(RunError, match="offers no trained latent space"):
         runner.trained_latent(out, Host.load())
+    with pytest.raises(RunError, match="offers no trained lifter"):
+        runner.trained_lifter(out, Host.load())
     distribute("latent-plugin", LATENT)  # type: ignore[operator]
     monkeypatch.setenv("SA3DHP_PLUGINS", "counting-plugin,latent-plugin")
     given = attrs.evolve(recipe(fail="row"), method="latent", id="latent")
@@ -307,9 +313,12 @@ def test_a_latent_space_is_had_before_the_rows_are_done(
         go(lost, given)
     latent = runner.trained_latent(lost, Host.load())
     assert 0 < float(latent.split) < 1 and latent.device.type == "cpu"
+    assert runner.trained_lifter(lost, Host.load()).identity == {"weights": latent.split}
     (runner.stage_folders(lost)["prior"] / runner.DONE).unlink()
     with pytest.raises(RunError, match=f"stage 'prior' is not done(.|\n)*sa3dhp resume {lost}"):
         runner.trained_latent(lost, Host.load())
+    with pytest.raises(RunError, match="stage 'prior' is not done"):
+        runner.trained_lifter(lost, Host.load())
     (lost / runner.STAGES).unlink()
     with pytest.raises(RunError, match="stage 'prior' is not done"):
         runner.trained_latent(lost, Host.load())

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sa3dhp_core import runner
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.cli.app import main
 from sa3dhp_core.host import Host
+from tests.recipes.shrinking import shrunk
 
 MOCAP = Path(__file__).resolve().parents[3] / "shared" / "data" / "mocap"
 """Real motion capture, beside the repository where there is some."""
@@ -58,3 +60,11 @@ def recording(tmp_path_factory: pytest.TempPathFactory, host: Host) -> Path:
         joints=np.array(skeleton().joints),
     )
     return folder / "made.npz"
+
+
+@pytest.fixture(scope="session")
+def lifting(tmp_path_factory: pytest.TempPathFactory, host: Host) -> Path:
+    """A run of `ites-world`, two steps each."""
+    out = tmp_path_factory.mktemp("lifting") / "ites-world"
+    runner.run(shrunk("ites-world", host), host, out, only=["student"])
+    return out

@@ -80,6 +80,8 @@ def _lowered(host: Host, path: str, config: Any) -> Iterator[str]:
     """Overrides for one attrs value and those inside it, tables of components among them."""
     for field in attrs.fields(type(config)):
         value, inner = getattr(config, field.name), f"{path}.{field.name}"
+        if value is None:
+            continue
         if noun := field.metadata.get("component"):
             yield from _lowered(host, inner, host.config(noun, value, inner))
         elif attrs.has(type(value)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -46,6 +47,10 @@ def test_recipe_runs_two_steps_and_leaves_lifters_that_load(recipe: str, host: H
     method = host.build("method", {"use": small.method, **small.settings}, "settings", recipe=small, host=host)
     skeleton = method.data.keypoints(folders["data-keypoints"], "test").skeleton
     kept = read_tensors(out / "analysis" / "lifted-test.safetensors")["poses"]
+    with np.load(out / "analysis" / "samples.npz", allow_pickle=False) as file:
+        shown = {name: torch.from_numpy(file[name]) for name in ("images", "truth", "pred/student")}
+    assert len(shown["images"]) == len(shown["truth"]) and torch.equal(shown["pred/student"][0], kept[0])
+    assert "skeletons of sample 1" in runner.report(out, host).read_text(encoding="utf-8")
     student = method.trained("student", folders["student"], skeleton, torch.device("cpu"))
     points = next(iter(method.data.keypoints(folders["data-keypoints"], "test").batches(10_000)))
     assert torch.allclose(student(points), kept, atol=1e-4)

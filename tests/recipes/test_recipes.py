@@ -26,7 +26,7 @@ ADAPTING = [recipe for recipe in card_ids("recipes") if load_recipe(recipe).meth
 CONTROLS = sorted((Path(__file__).resolve().parents[2] / "benchmarks" / "controls").glob("*.toml"))
 
 
-def own_input(recipe: str, footage: Path, recording: Path) -> list[str]:
+def own_input(recipe: str, footage: Path, recording: Path, lifting: Path) -> list[str]:
     """What a recipe that reads files of the user's is given here."""
     return {
         "sa3dhp-video": [f"data.target.path={footage}"],
@@ -42,6 +42,7 @@ def own_input(recipe: str, footage: Path, recording: Path) -> list[str]:
             f"data.target.motion={recording}",
             "data.source.train_clips=2",
         ],
+        "sa3dhp-lifted": [f"data.poses.run={lifting}"],
     }.get(recipe, [])
 
 
@@ -64,9 +65,9 @@ def rows_scored(results: Mapping[str, Any], split: str) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", ADAPTING)
 def test_recipe_runs_two_steps_and_leaves_weights_that_load(
-    recipe: str, host: Host, store: Path, footage: Path, recording: Path, tmp_path: Path
+    recipe: str, host: Host, store: Path, footage: Path, recording: Path, lifting: Path, tmp_path: Path
 ) -> None:
-    small = shrunk(recipe, host, own_input(recipe, footage, recording))
+    small = shrunk(recipe, host, own_input(recipe, footage, recording, lifting))
     results = runner.run(small, host, tmp_path, store=store)
     rows = [row["name"] for row in small.rows]
     assert rows_scored(results, "target-test") == rows

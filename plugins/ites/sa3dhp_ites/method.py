@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,10 +13,11 @@ import torch
 from torch import Tensor
 
 from sa3dhp_core.atomic import seeded, write_tensors
-from sa3dhp_core.engine.checkpoint import load_weights
+from sa3dhp_core.engine.checkpoint import WEIGHTS, load_weights
 from sa3dhp_core.errors import RecipeError
 from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.keypoints import Keypoints
+from sa3dhp_core.protocols.lifter import TrainedLifter
 from sa3dhp_core.protocols.method import Stage, StageContext
 from sa3dhp_core.recipe import Recipe
 from sa3dhp_core.runner import ANALYSIS, write_records
@@ -24,6 +26,7 @@ from sa3dhp_ites import elsewhere, losses
 from sa3dhp_ites.config import Settings
 from sa3dhp_ites.density import DensityTask, PoseDensity
 from sa3dhp_ites.lifter import ItesLifter, lift_all
+from sa3dhp_ites.samples import write_samples
 from sa3dhp_ites.scoring import ROLE, Record, controls, masks, score, symmetries, whole
 from sa3dhp_ites.tasks import Horizon, StudentTask, TeacherTask
 from sa3dhp_ites.units import Normaliser
@@ -72,11 +75,21 @@ class Ites:
             Stage("score-teacher", protocols, (DATA, TEACHER), partial(self._score, TEACHER)),
             Stage("score-student", protocols, (DATA, STUDENT), partial(self._score, STUDENT)),
             Stage("lifted", {}, (DATA, STUDENT), self._lift),
+            Stage("samples", {}, (DATA, TEACHER, STUDENT), self._show),
         )
 
     def evaluate(self, folders: Mapping[str, Path], engine: Any, data: str, protocol: str) -> list[Record]:
         """Score both lifters of a finished run on one of its splits, or on other keypoint files."""
         return elsewhere.evaluate(self, folders, engine.device, data, protocol)
+
+    def trained_lifter(self, folders: Mapping[str, Path], engine: Any) -> TrainedLifter:
+        """The student, for whoever wants its poses."""
+        keypoints = partial(self.data.keypoints, folders[DATA])
+        skeleton, place = keypoints("train").skeleton, folders[STUDENT]
+        student = self.trained(STUDENT, place, skeleton, engine.device)
+        weights = hashlib.sha256((place / WEIGHTS).read_bytes()).hexdigest()
+        told = {"weights": weights, "stages": [place.name, folders[DATA].name]}
+        return TrainedLifter(partial(lift_all, student), skeleton, self.data.splits, keypoints, told)
 
     def lifter(self, role: str, skeleton: Skeleton) -> ItesLifter:
         """A new lifter for a role.
@@ -187,6 +200,14 @@ class Ites:
             poses = lift_all(lifter, whole(data))
             records += score(role, poses, truth, masks(data, split), protocols, data.skeleton)
         write_records(context.folder, records)
+
+    def _show(self, context: StageContext) -> None:
+        """Keep what the report shows of the last split that has a truth: the test's, if there is one."""
+        for _, data, truth in list(self._held_out(context))[-1:]:
+            device, points = context.engine.device, whole(data)
+            roles = {role: self.trained(role, context.of(role), data.skeleton, device) for role in (TEACHER, STUDENT)}
+            rows = {role: lift_all(lifter, points) for role, lifter in roles.items()}
+            write_samples(context.folder / ANALYSIS, points, truth, rows, data.skeleton)
 
     def _lift(self, context: StageContext) -> None:
         """Keep the student's poses of every split, for whatever comes next."""

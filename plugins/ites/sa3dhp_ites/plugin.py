@@ -42,3 +42,19 @@ def sa3dhp_methods() -> Sequence[Component]:
             example="sa3dhp_ites.example:recipe",
         ),
     )
+
+
+@hookimpl
+def sa3dhp_pose_data() -> Sequence[Component]:
+    """What a trained lifter makes of keypoints, for methods that learn from unpaired poses."""
+    return (
+        Component(
+            noun="pose_data",
+            id="lifted-poses",
+            summary="2D keypoints lifted by a finished run, turned upright: unpaired motion without motion capture",
+            config="sa3dhp_ites.lifted_config:LiftedPosesConfig",
+            target="sa3dhp_ites.lifted:LiftedPoses",
+            capabilities=("families",),
+            example="sa3dhp_ites.lifted_example:lifted",
+        ),
+    )

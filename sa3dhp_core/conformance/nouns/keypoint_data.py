@@ -17,6 +17,7 @@ from sa3dhp_core.conformance.data_sets import (
     digests,
     freshly_prepared,
     need_again_without_change,
+    need_disjoint,
     need_facts,
     need_generator_alone,
     need_refusal,
@@ -56,6 +57,16 @@ def opened(subject: Subject, bench: Bench) -> Iterator[tuple[str, Any]]:
 def content(data: Any, folder: Path) -> Content:
     """A digest of every frame."""
     return {split: digests(torch.cat(list(data.keypoints(folder, split).batches(1000)))) for split in data.splits}
+
+
+def whole_clips(data: Any, folder: Path) -> Content:
+    """A digest of every clip in which something was seen: people who stand still look alike in single frames."""
+    found = {}
+    for split in data.splits:
+        opened = data.keypoints(folder, split)
+        clips = torch.cat(list(opened.batches(1000))).split(opened.clip_index().bincount().tolist())
+        found[split] = digests(clip for clip in clips if not bool(clip.isnan().all()))
+    return found
 
 
 @check(NOUN, "names its splits, `train` among them, and each of them has frames")
@@ -114,6 +125,12 @@ def draws_repeat_and_are_shared(subject: Subject, bench: Bench) -> None:
     for _, found in opened(subject, bench):
         need_generator_alone(partial(_drawn, found), bench)
         need_shards(partial(_drawn, found), bench)
+
+
+@check(NOUN, "shares nothing between splits: no clip of one is in another")
+def splits_share_nothing(subject: Subject, bench: Bench) -> None:
+    whole = prepared(subject, bench)
+    need_disjoint(whole_clips(whole.data, whole.folder), "clip")
 
 
 @check(NOUN, "refuses a split that it does not have, and a folder that is not prepared")

@@ -129,7 +129,7 @@ def shards_make_up_the_whole(subject: Subject, bench: Bench) -> None:
 @check(NOUN, "shares nothing between splits: no sequence of one is in another")
 def splits_share_nothing(subject: Subject, bench: Bench) -> None:
     whole = prepared(subject, bench)
-    need_disjoint(whole_sequences(whole.data, whole.folder))
+    need_disjoint(whole_sequences(whole.data, whole.folder), "sequence")
 
 
 @check(NOUN, "refuses a split that it does not have, and a folder that is not prepared")
