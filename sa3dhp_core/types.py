@@ -29,6 +29,7 @@ class Skeleton:
         parts: body-part name to the joints whose bones form it (``left_arm``, ``right_leg``, ``trunk``, …).
         bend_limits_deg: joint name to the least and the greatest angle between the bone that ends at it and the bone
             before, degrees; a joint without limits is not named.
+        house_names: joint name to what the house skeleton calls the same joint, where it has another name for it.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Skeleton:
     bone_lengths_m: dict[str, float]
     parts: dict[str, tuple[str, ...]]
     bend_limits_deg: dict[str, tuple[float, float]] = attrs.field(factory=dict)
+    house_names: dict[str, str] = attrs.field(factory=dict)
 
     def __hash__(self) -> int:
         return hash((self.id, self.joints))
