@@ -12,14 +12,14 @@ from sa3dhp_core.evaluation.protocol import Protocol
 from sa3dhp_core.types import Skeleton
 
 
-def columns_of(joints: Iterable[str], named_by: Skeleton, body: Skeleton, reader: str) -> tuple[int, ...]:
+def columns_of(joints: Iterable[str], spoken: Skeleton, body: Skeleton, reader: str) -> tuple[int, ...]:
     """Where joints, by the names of one skeleton, lie in poses of another.
 
     Two joints are the same if the house skeleton calls them the same.
 
     Args:
         joints: names.
-        named_by: the skeleton whose names they are.
+        spoken: the skeleton whose names they are.
         body: of the poses.
         reader: who asks, for errors.
 
@@ -27,12 +27,12 @@ def columns_of(joints: Iterable[str], named_by: Skeleton, body: Skeleton, reader
         DataError: the poses lack some of them.
     """
     known = {body.house_names.get(joint, joint): at for at, joint in enumerate(body.joints)}
-    wanted = {joint: named_by.house_names.get(joint, joint) for joint in joints}
+    wanted = {joint: spoken.house_names.get(joint, joint) for joint in joints}
     if missing := [joint for joint, house in wanted.items() if house not in known]:
         raise DataError(
             f"{reader} does not fit the skeleton {body.id!r}",
             found=f"no joint {', '.join(repr(joint) for joint in missing)}",
-            expected=f"joints of {named_by.id!r}" if named_by.id != body.id else None,
+            expected=f"joints of {spoken.id!r}" if spoken.id != body.id else None,
             hint=nearest(missing[0], body.joints),
         )
     return tuple(known[house] for house in wanted.values())
@@ -59,24 +59,29 @@ class Reading:
     tree: Skeleton | None
 
 
+def named_by(protocol: Protocol, body: Skeleton) -> Skeleton:
+    """The skeleton whose joint names the protocol uses, for poses of the skeleton `body`."""
+    return skeleton_card(protocol.skeleton) if protocol.skeleton else body
+
+
 def reading(protocol: Protocol, body: Skeleton) -> Reading:
     """What `protocol` takes from poses of the skeleton `body`; raises `DataError` naming the joints that it lacks."""
-    named_by = skeleton_card(protocol.skeleton) if protocol.skeleton else body
-    tree = named_by if protocol.bones == "true" else None
-    names = protocol.joints or named_by.joints
+    spoken = named_by(protocol, body)
+    tree = spoken if protocol.bones == "true" else None
+    names = protocol.joints or spoken.joints
     aligned = protocol.aligned_joints or names
     unmoved = protocol.root == "none" or protocol.alignment == "procrustes"  # which moves poses itself
     needed = tree.joints if tree else tuple(dict.fromkeys(aligned if unmoved else (*aligned, protocol.root)))
-    if strangers := {*names, *aligned, protocol.root} - {*named_by.joints, "none"}:
+    if strangers := {*names, *aligned, protocol.root} - {*spoken.joints, "none"}:
         stranger = min(strangers)
         raise DataError(
-            f"protocol {protocol.id!r} does not fit the skeleton {named_by.id!r}",
+            f"protocol {protocol.id!r} does not fit the skeleton {spoken.id!r}",
             found=f"joint {stranger!r}",
-            hint=nearest(stranger, named_by.joints),
+            hint=nearest(stranger, spoken.joints),
         )
     return Reading(
         names,
-        columns_of(needed, named_by, body, f"protocol {protocol.id!r}"),
+        columns_of(needed, spoken, body, f"protocol {protocol.id!r}"),
         None if unmoved else needed.index(protocol.root),
         tuple(needed.index(joint) for joint in aligned),
         tuple(aligned.index(joint) for joint in names),

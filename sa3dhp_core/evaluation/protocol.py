@@ -163,8 +163,8 @@ def _misplaced(card: Protocol) -> Iterator[tuple[str, object, object]]:
     if metric in ("accel", "pck-2d") and (card.alignment, card.hypotheses) != ("none", "single"):
         key = "alignment" if card.alignment != "none" else "hypotheses"
         yield key, getattr(card, key), f"{'none' if key == 'alignment' else 'single'} with {metric}"
-    if metric == "accel" and card.frames != Selection():
-        yield "frames", card.frames, "all with accel, which needs consecutive frames"
+    if (metric == "accel" or card.people is not None) and card.frames != Selection():
+        yield "frames", card.frames, "all with accel, which needs consecutive frames, and with people"
     if (metric == "pck-2d") != (card.threshold_share > 0 and len(card.length_between) == 2):
         yield "threshold_share", card.threshold_share, "a share, and two joints in length_between, with pck-2d alone"
     if (card.averaging == "padded-batches") != (card.batch_size > 0):
