@@ -6,7 +6,10 @@ Written from the definitions, not from `sa3dhp_core.evaluation`; nothing here re
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import attrs
 import numpy as np
@@ -388,16 +391,16 @@ def test_poses_of_14_joints_are_read_too_and_lacking_joints_are_named() -> None:
     lsp, house = skeleton("lsp-14"), skeleton("h36m-17")
     prediction, truth = pair(house, 3, 8)
     facts, card = facts_of(3, 8), load_protocol("3dpw-pa-mpjpe-14")
-    short = [poses[:, list(HOUSE_TO_LSP)] for poses in (prediction, truth)]
+    moving, fixed = (poses[:, list(HOUSE_TO_LSP)] for poses in (prediction, truth))
     wanted = evaluate(card, prediction, truth, house, facts).value
-    assert evaluate(card, *short, lsp, facts).value == pytest.approx(wanted, rel=1e-12)
+    assert evaluate(card, moving, fixed, lsp, facts).value == pytest.approx(wanted, rel=1e-12)
     with pytest.raises(DataError, match="no joint 'pelvis'"):
-        evaluate(load_protocol("3dpw-mpjpe-14"), *short, lsp, facts)
+        evaluate(load_protocol("3dpw-mpjpe-14"), moving, fixed, lsp, facts)
     with pytest.raises(DataError, match="no joint 'pelvis', 'spine', 'neck'"):
         Accumulator(load_protocol("h36m-videopose3d-1"), lsp)
 
 
-CONDITIONS = {
+CONDITIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "h36m-videopose3d-1": ("subjects", {"subjects": None}),
     "h36m-hmr-p2-pa-mpjpe-14": ("cameras", {"cameras": None}),
     "h36m-moon-p2-mpjpe-17": ("stride", {"numbers": None}),
@@ -423,6 +426,12 @@ def test_a_misspelt_flag_names_the_one_there_is() -> None:
     facts = FrameFacts(flags={"campos_valid": torch.ones(2, dtype=torch.bool)})
     with pytest.raises(DataError, match="did you mean 'campos_valid'"):
         evaluate(load_protocol("3dpw-mpjpe-14"), prediction, truth, skeleton("h36m-17"), facts)
+
+
+def test_the_example_of_the_page_runs() -> None:
+    page = Path(__file__).parents[2] / "docs" / "protocols.md"
+    (example,) = re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    exec(compile(example, str(page), "exec"), {})
 
 
 def test_no_frame_that_counts_is_no_result() -> None:
