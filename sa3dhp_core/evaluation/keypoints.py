@@ -10,8 +10,8 @@ from sa3dhp_core.evaluation.comparable import need_alike
 from sa3dhp_core.evaluation.joints import columns_of, named_by, reading
 from sa3dhp_core.evaluation.poses import Evaluation
 from sa3dhp_core.evaluation.protocol import Protocol
-from sa3dhp_core.evaluation.selection import FrameFacts, chosen
-from sa3dhp_core.types import Skeleton
+from sa3dhp_core.evaluation.selection import chosen
+from sa3dhp_core.types import FrameFacts, Skeleton
 
 
 def evaluate_keypoints(

@@ -18,8 +18,8 @@ from sa3dhp_core.evaluation.comparable import checked, need_alike
 from sa3dhp_core.evaluation.distances import per_sample
 from sa3dhp_core.evaluation.joints import reading
 from sa3dhp_core.evaluation.protocol import SMALLER_IS_BETTER, Protocol
-from sa3dhp_core.evaluation.selection import FrameFacts, chosen
-from sa3dhp_core.types import Skeleton
+from sa3dhp_core.evaluation.selection import chosen
+from sa3dhp_core.types import FrameFacts, Skeleton
 
 AT_ONCE = 4096
 """Poses that are compared at once: as many as stay in a processor's cache."""

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-import attrs
 import torch
 from torch import Tensor
 
 from sa3dhp_core.errors import DataError, nearest
 from sa3dhp_core.evaluation.protocol import Protocol
+from sa3dhp_core.types import FrameFacts
 
 Facts = TypeVar("Facts", Sequence[str], Tensor)
-
-
-@attrs.frozen(eq=False)
-class FrameFacts:
-    """What a data set tells of each of its N frames, in the order of the poses; None where it cannot.
-
-    Attributes:
-        subjects: name of each frame's subject.
-        cameras: name of each frame's camera.
-        numbers: ``(N,)`` each frame's number in its video, from 0.
-        flags: name of a flag to ``(N,)`` whether each frame carries it.
-    """
-
-    subjects: Sequence[str] | None = None
-    cameras: Sequence[str] | None = None
-    numbers: Tensor | None = None
-    flags: Mapping[str, Tensor] = attrs.field(factory=dict)
 
 
 def chosen(protocol: Protocol, facts: FrameFacts | None, count: int) -> Tensor | None:

@@ -219,13 +219,7 @@ def facts_of(seed: int, count: int) -> FrameFacts:
 
 def taken(facts: FrameFacts, index: Sequence[int]) -> FrameFacts:
     """What is known of some of the frames, in that order."""
-    assert facts.subjects and facts.cameras and facts.numbers is not None
-    return FrameFacts(
-        [facts.subjects[k] for k in index],
-        [facts.cameras[k] for k in index],
-        facts.numbers[list(index)],
-        {name: flag[list(index)] for name, flag in facts.flags.items()},
-    )
+    return facts.of(torch.tensor(index, dtype=torch.int64))
 
 
 def pair(body: Skeleton, seed: int, count: int) -> tuple[Tensor, Tensor]:
