@@ -8,6 +8,7 @@ from sa3dhp_core.evaluation.keypoints import evaluate_keypoints
 from sa3dhp_core.evaluation.people import People, PeopleEvaluation, evaluate_people, match_people
 from sa3dhp_core.evaluation.poses import Accumulator, Evaluation, evaluate
 from sa3dhp_core.evaluation.protocol import Matching, Protocol, Selection, load_protocol, protocol_from_card
+from sa3dhp_core.evaluation.selection import counts_any
 from sa3dhp_core.evaluation.variation import spread
 from sa3dhp_core.types import FrameFacts
 
@@ -20,6 +21,7 @@ __all__ = [
     "PeopleEvaluation",
     "Protocol",
     "Selection",
+    "counts_any",
     "evaluate",
     "evaluate_keypoints",
     "evaluate_people",

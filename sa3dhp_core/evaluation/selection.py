@@ -25,6 +25,12 @@ def chosen(protocol: Protocol, facts: FrameFacts | None, count: int) -> Tensor |
     return torch.stack(masks).all(dim=0) if masks else None
 
 
+def counts_any(protocol: Protocol, facts: FrameFacts | None, count: int) -> bool:
+    """Whether the protocol counts any of so many frames; raises `DataError` as `chosen` does."""
+    mask = chosen(protocol, facts, count)
+    return count > 0 if mask is None else bool(mask.any())
+
+
 def _masks(protocol: Protocol, facts: FrameFacts, count: int) -> Iterator[Tensor]:
     frames = protocol.frames
     for key, wanted, told in (

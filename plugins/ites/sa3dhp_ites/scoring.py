@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sa3dhp_core.errors import DataError
-from sa3dhp_core.evaluation import evaluate, load_protocol, spread
+from sa3dhp_core.evaluation import counts_any, evaluate, load_protocol, spread
 from sa3dhp_core.geometry import fit_scale
 from sa3dhp_core.protocols.keypoints import Keypoints
 from sa3dhp_core.types import FrameFacts, Skeleton
@@ -62,7 +62,8 @@ def score(
         some: frames by the name of the record's split.
         protocols: ids of cards.
         body: skeleton of the poses.
-        facts: what is known of the frames; protocols that select some need it.
+        facts: what is known of the frames; protocols that select some need it, and a group of which they select none
+            gets no record.
 
     Raises:
         DataError: a protocol of motion, which frames alone cannot be scored by, or one that selects frames by what
@@ -75,6 +76,8 @@ def score(
             raise DataError(f"protocol {name!r} measures motion; this method lifts frame by frame", where="evaluation")
         for split, frames in some.items():
             known = None if facts is None else facts.of(frames)
+            if split != next(iter(some)) and not counts_any(card, known, int(frames.sum())):
+                continue
             value = evaluate(card, poses[frames], truth[frames], body, known).value
             records.append({"row": row, "protocol": name, "split": split, "value": value, "unit": card.unit})
     varies = {"row": row, "protocol": "spread", "split": next(iter(some)), "unit": ""}

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from sa3dhp_core.atomic import read_json, read_tensors, write_atomic, write_json, write_tensors
 from sa3dhp_core.engine.checkpoint import WEIGHTS, load_weights, save_weights
 from sa3dhp_core.errors import DataError, RecipeError, nearest
-from sa3dhp_core.evaluation import load_protocol
+from sa3dhp_core.evaluation import counts_any, load_protocol
 from sa3dhp_core.protocols.data import facts_of
 from sa3dhp_core.protocols.method import StageContext
 from sa3dhp_core.runner import write_records
@@ -306,7 +306,8 @@ def _score(method: SelfAdaptation, row: Row, context: StageContext, predict: Pre
         records += score(row.name, name, prediction, truth, protocols, skeleton, clips, facts)
         for part, mask in inside_outside(data, known).items() if role == "target" else ():
             some = None if facts is None else facts.of(mask)
-            chosen = (prediction[mask], truth[mask], protocols, skeleton, clips[mask], some)
+            cards = [card for card in protocols if counts_any(load_protocol(card), some, int(mask.sum()))]
+            chosen = (prediction[mask], truth[mask], cards, skeleton, clips[mask], some)
             records += score(row.name, f"{name}:{part}", *chosen)
         if role == "target":
             write_tensors(context.folder / predictions_file(split), {"poses": prediction})
