@@ -31,6 +31,7 @@ from sa3dhp_core.components import CAPABILITIES, FIGURES, NOUNS
 from sa3dhp_core.config_keys import keys_of
 from sa3dhp_core.conformance import checks_of, strategies
 from sa3dhp_core.engine_config import EngineConfig, EvaluationConfig
+from sa3dhp_core.evaluation import Protocol, load_protocol
 from sa3dhp_core.host import Host, Offer
 from sa3dhp_core.plugin_cards import ComponentCard, PluginCard, card_file, card_of, card_text
 from sa3dhp_core.recipe import load_recipe
@@ -181,16 +182,28 @@ def recipes_part(_: str) -> str:
 
 def protocols_part(_: str) -> str:
     """The cards of evaluation protocols."""
-    from sa3dhp_core.evaluation import load_protocol
-
     rows = []
     for card in card_ids("protocols"):
         p = load_protocol(card)
         fit = {"none": "none", "scale": "size", "procrustes": "rotation, translation, size"}[p.alignment]
+        fit = ("bone lengths" if fit == "none" else f"bone lengths, then {fit}") if p.bones == "true" else fit
         told = ", ".join(p.oracle_inputs) or "nothing"
-        hypotheses = CHOICES[p.hypotheses]
-        rows.append([f"`{p.id}`", p.name, p.unit, p.root, fit + hypotheses, told, p.source])
-    return table(["id", "name", "unit", "root", "fitted to the truth", "enters from the truth", "source"], rows)
+        joints = f"{len(p.joints)} of `{p.skeleton}`" if p.joints else "all"
+        cells = [f"`{p.id}`", p.name, p.unit, joints, p.root, fit + CHOICES[p.hypotheses], frames_of(p), told, p.source]
+        rows.append(cells)
+    heads = ["id", "name", "unit", "joints", "root", "fitted to the truth", "frames", "enters from the truth", "source"]
+    return table(heads, rows)
+
+
+def frames_of(protocol: Protocol) -> str:
+    """Which frames a protocol counts, in words."""
+    frames = protocol.frames
+    words = [", ".join(frames.subjects)] if frames.subjects else []
+    words += [f"camera {', '.join(frames.cameras)}"] if frames.cameras else []
+    words += [f"one in {frames.stride}"] if frames.stride > 1 else []
+    words += [f"flag `{frames.valid}`"] if frames.valid else []
+    words += [f"{protocol.people.count} people"] if protocol.people else []
+    return "; ".join(words) or "all"
 
 
 def command_tree() -> Any:

@@ -65,6 +65,7 @@ def skeleton(card_id: str = "h36m-17") -> Skeleton:
         bone_lengths_m={k: float(v) for k, v in card["bone_lengths_m"].items()},
         parts={k: tuple(v) for k, v in card["parts"].items()},
         bend_limits_deg={k: (float(low), float(high)) for k, (low, high) in card.get("bend_limits_deg", {}).items()},
+        house_names=dict(card.get("house_names", {})),
     )
 
 

@@ -30,7 +30,7 @@ NOUNS: dict[str, str] = {
     "command": "sub-commands for the `sa3dhp` command line",
 }
 
-BUILT_IN = ("recipes", "run", "resume", "eval", "report", "plugins", "data", "doctor")
+BUILT_IN = ("recipes", "run", "resume", "eval", "report", "plugins", "protocols", "data", "doctor")
 """Commands of the core, whose names no plugin's command can take."""
 
 CAPABILITIES: dict[str, dict[str, str]] = {

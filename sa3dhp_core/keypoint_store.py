@@ -16,7 +16,7 @@ from sa3dhp_core.cards import skeleton as skeleton_card
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.geometry.shapes import need_poses
 from sa3dhp_core.store import draw_windows, split_file
-from sa3dhp_core.types import WHOLE, Shard
+from sa3dhp_core.types import WHOLE, FrameFacts, Shard
 
 
 def write_keypoints(
@@ -28,6 +28,8 @@ def write_keypoints(
     fps: float,
     licence: str,
     groups: Sequence[str] = (),
+    cameras: Sequence[str] = (),
+    stride: int = 0,
     poses: Tensor | None = None,
     skeleton: str = "h36m-17",
 ) -> None:
@@ -41,6 +43,8 @@ def write_keypoints(
         fps: frames per second.
         licence: of the keypoints.
         groups: name of each clip's group (subject).
+        cameras: name of each clip's camera.
+        stride: each clip has one in so many frames of its video, from its first; 0 where that is not known.
         poses: ``(N, J, 3)`` metres in the camera frame, made root-relative here; None where there is no truth.
         skeleton: card id.
 
@@ -62,6 +66,7 @@ def write_keypoints(
         root = body.index(body.root)
         tensors["poses"] = (poses - poses[:, root : root + 1]).float()
     meta = {"fps": fps, "licence": licence, "groups": list(groups), "skeleton": skeleton}
+    meta |= {"cameras": list(cameras), "stride": stride}
     write_tensors(split_file(folder, split), tensors, meta)
 
 
@@ -75,6 +80,7 @@ class ArrayKeypoints:
             self._points, self._starts = tensors["points"], tensors["starts"]
             self.fps, self.licence = float(meta["fps"]), str(meta["licence"])
             self.skeleton = skeleton_card(meta["skeleton"])
+            self._cameras, self._stride = tuple(meta.get("cameras", ())), int(meta.get("stride", 0))
             self._groups = tuple(meta["groups"]) or ("",) * (len(self._starts) - 1)
         except KeyError as error:
             raise DataError("not a prepared split of keypoints", where=str(path), found=f"no {error}") from error
@@ -99,6 +105,15 @@ class ArrayKeypoints:
     def groups(self) -> tuple[str, ...]:
         """Group (subject) of each clip."""
         return self._groups
+
+    def frame_facts(self) -> FrameFacts:
+        """Subject, camera and number of each frame, where they were written."""
+        clips = self.clip_index()
+        subjects, cameras = (
+            [names[clip] for clip in clips.tolist()] if any(names) else None for names in (self._groups, self._cameras)
+        )
+        numbers = (torch.arange(len(self)) - self._starts[clips]) * self._stride if self._stride else None
+        return FrameFacts(subjects, cameras, numbers)
 
 
 def read_truth(folder: Path, split: str) -> Tensor | None:

@@ -6,10 +6,12 @@ images ``(..., 3, H, W)`` RGB in [0, 1] (stored as uint8); clips ``(B, T, 3, H, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
 import attrs
+import torch
 from torch import Tensor
 
 from sa3dhp_core.errors import DataError, RecipeError
@@ -29,6 +31,7 @@ class Skeleton:
         parts: body-part name to the joints whose bones form it (``left_arm``, ``right_leg``, ``trunk``, …).
         bend_limits_deg: joint name to the least and the greatest angle between the bone that ends at it and the bone
             before, degrees; a joint without limits is not named.
+        house_names: joint name to what the house skeleton calls the same joint, where it has another name for it.
     """
 
     id: str
@@ -39,6 +42,7 @@ class Skeleton:
     bone_lengths_m: dict[str, float]
     parts: dict[str, tuple[str, ...]]
     bend_limits_deg: dict[str, tuple[float, float]] = attrs.field(factory=dict)
+    house_names: dict[str, str] = attrs.field(factory=dict)
 
     def __hash__(self) -> int:
         return hash((self.id, self.joints))
@@ -160,6 +164,32 @@ class ClipBatch:
     images: Tensor
     intrinsics: Tensor
     clips: Tensor
+
+
+@attrs.frozen(eq=False)
+class FrameFacts:
+    """What a data set tells of each of N frames, in the order of their poses; None where it cannot.
+
+    Attributes:
+        subjects: name of each frame's subject.
+        cameras: name of each frame's camera.
+        numbers: ``(N,)`` each frame's number in its video, from 0.
+        flags: name of a flag to ``(N,)`` whether each frame carries it.
+    """
+
+    subjects: Sequence[str] | None = None
+    cameras: Sequence[str] | None = None
+    numbers: Tensor | None = None
+    flags: Mapping[str, Tensor] = attrs.field(factory=dict)
+
+    def of(self, frames: Tensor) -> FrameFacts:
+        """The facts of some frames: a mask ``(N,)``, or their places."""
+        places = frames.nonzero()[:, 0] if frames.dtype == torch.bool else frames
+        subjects, cameras = (
+            None if names is None else [names[k] for k in places.tolist()] for names in (self.subjects, self.cameras)
+        )
+        numbers = None if self.numbers is None else self.numbers[places]
+        return FrameFacts(subjects, cameras, numbers, {name: flag[places] for name, flag in self.flags.items()})
 
 
 class Encoding(NamedTuple):

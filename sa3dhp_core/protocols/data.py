@@ -16,7 +16,21 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from sa3dhp_core.types import WHOLE, ClipBatch, LabelledBatch, Shard, Skeleton
+from sa3dhp_core.types import WHOLE, ClipBatch, FrameFacts, LabelledBatch, Shard, Skeleton
+
+
+@runtime_checkable
+class TellsFrames(Protocol):
+    """What a split may tell beside its promise, so that an evaluation protocol can select frames."""
+
+    def frame_facts(self) -> FrameFacts:
+        """Subject, camera, number and flags of each frame, in the order of `batches`, as far as they are known."""
+        ...
+
+
+def facts_of(data: object) -> FrameFacts | None:
+    """What a split tells of its frames, or None."""
+    return data.frame_facts() if isinstance(data, TellsFrames) else None
 
 
 @runtime_checkable

@@ -65,3 +65,12 @@ def test_reading_cards_needs_no_torch() -> None:
     code += "print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("card", cards.card_ids("skeletons"))
+def test_what_the_house_calls_joints_tells_them_apart(card: str) -> None:
+    body = cards.skeleton(card)
+    assert set(body.house_names) <= set(body.joints)
+    assert set(body.house_names.values()) <= set(cards.skeleton().joints)
+    assert len({body.house_names.get(joint, joint) for joint in body.joints}) == len(body)
+    assert body.house_names == {} or body.id != cards.skeleton().id

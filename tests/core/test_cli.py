@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 import sa3dhp_core
+from sa3dhp_core.cards import card_ids
 from sa3dhp_core.cli.console import print_results
 from sa3dhp_core.recipe import load_recipe
 
@@ -34,11 +36,13 @@ def test_version_and_help(call: Call) -> None:
     for arguments in (["--help"], []):
         done = call(*arguments)
         assert done.returncode == 0
-        for command in ("recipes", "run", "resume", "eval", "report", "plugins", "data", "doctor"):
+        for command in ("recipes", "run", "resume", "eval", "report", "plugins", "protocols", "data", "doctor"):
             assert command in done.stdout
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["plugins", "list"], ["recipes", "list"], ["run", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["plugins", "list"], ["protocols", "list"], ["recipes", "list"], ["run", "--help"]]
+)
 def test_what_only_lists_imports_no_torch(process: Call, arguments: list[str]) -> None:
     done = process(LISTING_TORCH, *arguments)
     assert done.returncode == 0, done.stderr
@@ -123,6 +127,18 @@ def test_recipes_are_shown_resolved_and_copied_with_their_comments(
         assert call("recipes", "copy", str(recipe_path), target).returncode == 2
     unknown = call("recipes", "show", "quikstart")
     assert unknown.returncode == 2 and "no recipe 'quikstart'" in unknown.stderr
+
+
+def test_protocols_are_listed_with_what_they_read_and_shown_in_words(call: Call) -> None:
+    listing = call("protocols", "list")
+    assert listing.returncode == 0
+    assert "h36m-hmr-p2-pa-mpjpe-14" in listing.stdout and "true orientation" in listing.stdout
+    cards = json.loads(call("protocols", "list", "--json").stdout)["protocols"]
+    assert [card["id"] for card in cards] == list(card_ids("protocols"))
+    shown = call("protocols", "show", "cps-300").stdout
+    assert shown.startswith("# Correct poses score") and tomllib.loads(shown)["metric"] == "cps"
+    unknown = call("protocols", "show", "cps-30")
+    assert unknown.returncode == 2 and "did you mean 'cps-300'" in unknown.stderr
 
 
 COMMANDS = """

@@ -11,6 +11,7 @@ import torch
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.keypoint_store import ArrayKeypoints, read_truth, write_keypoints
+from sa3dhp_core.protocols.data import TellsFrames, facts_of
 from sa3dhp_core.protocols.keypoints import Keypoints
 from sa3dhp_core.store import split_file
 from sa3dhp_core.types import Shard
@@ -39,6 +40,21 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert points[:, 0, 0].tolist() == list(range(12))
     truth = read_truth(tmp_path, "train")
     assert truth is not None and torch.allclose(truth, poses - poses[:, [BODY.index(BODY.root)]])
+
+
+def test_frames_tell_what_was_written_of_their_clips(tmp_path: Path) -> None:
+    write(tmp_path, cameras=("left", "right", "right"), stride=2)
+    found = ArrayKeypoints(tmp_path, "train")
+    facts = facts_of(found)
+    assert isinstance(found, TellsFrames) and facts is not None and facts.numbers is not None
+    assert facts.numbers.tolist() == [0, 2, 4, 6, 0, 0, 2, 4, 6, 8, 10, 12]
+    assert facts.subjects == ["a"] * 4 + ["b"] + ["a"] * 7 and facts.cameras == ["left"] * 4 + ["right"] * 8
+    some = facts.of(facts.numbers == 2)
+    assert (some.subjects, some.cameras) == (["a", "a"], ["left", "right"])
+    write(tmp_path, groups=())
+    facts = ArrayKeypoints(tmp_path, "train").frame_facts()
+    assert (facts.subjects, facts.cameras, facts.numbers) == (None, None, None)
+    assert facts_of(object()) is None
 
 
 def test_windows_stay_inside_clips_and_are_shared_out(tmp_path: Path) -> None:

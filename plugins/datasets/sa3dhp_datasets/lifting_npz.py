@@ -35,6 +35,7 @@ class Seen:
 
     subject: str
     name: str
+    camera: str
     points: Array
     poses: Array | None
 
@@ -163,6 +164,8 @@ class LiftingNpz:
             fps=self._config.fps / self._config.stride,
             licence=self._config.licence,
             groups=[clip.subject for clip in clips],
+            cameras=[clip.camera for clip in clips],
+            stride=self._config.stride,
             poses=torch.from_numpy(np.concatenate(poses)) if poses else None,
             skeleton=self._config.skeleton,
         )
@@ -226,7 +229,7 @@ def _clip(
     pixels = np.where(np.isfinite(pixels).all(axis=-1, keepdims=True), pixels, np.nan)
     plane = taken(cameras.lens(0 if cameras.where == "focal_px" else number, where).plane(pixels), flat)
     poses = None if solid is None else solid @ cameras.turn(subject, number).T
-    return Seen(subject, name, plane, poses)
+    return Seen(subject, name, cameras.name(number), plane, poses)
 
 
 def _cameras(files: Files, config: LiftingNpzConfig) -> Cameras:

@@ -26,11 +26,17 @@ class Cameras:
         lenses: one a camera.
         turns: subject to ``(3, 3)`` rotations from the world into each camera.
         where: the file, for messages.
+        names: one a camera; those after the last go by their number.
     """
 
     lenses: tuple[Lens, ...]
     turns: Mapping[str, tuple[Array, ...]]
     where: str
+    names: tuple[str, ...] = ()
+
+    def name(self, number: int) -> str:
+        """What a camera is called."""
+        return self.names[number] if number < len(self.names) else str(number)
 
     def lens(self, number: int, what: str) -> Lens:
         """A camera's lens; raises `DataError` where the file has fewer cameras than `what`."""
@@ -58,6 +64,7 @@ def read_cameras(path: Path) -> Cameras:
     content = read_json(path)
     try:
         lenses = tuple(_lens(entry) for entry in content["intrinsic"])
+        names = tuple(str(entry.get("id", number)) for number, entry in enumerate(content["intrinsic"]))
         turns = {
             subject: tuple(_turn(entry["orientation"]) for entry in entries if entry)
             for subject, entries in content.get("extrinsic", {}).items()
@@ -65,7 +72,7 @@ def read_cameras(path: Path) -> Cameras:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         found = f"{type(error).__name__}: {error}"
         raise DataError("cameras in another form", where=str(path), found=found, expected=FORM) from error
-    return Cameras(lenses, turns, str(path))
+    return Cameras(lenses, turns, str(path), names)
 
 
 def plain_camera(focal_px: float, size_px: Sequence[float]) -> Cameras:

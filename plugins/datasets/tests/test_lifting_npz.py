@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError, RecipeError
+from sa3dhp_core.evaluation import evaluate, load_protocol
 from sa3dhp_core.geometry import root_position
 from sa3dhp_core.host import Host
 from sa3dhp_datasets.config import LiftingNpzConfig, ProjectedPosesConfig
@@ -63,6 +64,20 @@ def test_the_truth_projects_onto_the_undistorted_keypoints(tmp_path: Path) -> No
     assert len(places(data, tmp_path / "out")) == 2 * 2 * FRAMES
     groups = {split: set(data.keypoints(tmp_path / "out", split).groups()) for split in data.splits}
     assert groups == {"train": {"S1"}, "validation": {"S5"}, "test": {"S9"}}
+
+
+def test_frames_tell_subject_camera_and_number_so_that_protocols_can_select(tmp_path: Path) -> None:
+    points, truth, cameras = lifting_arrays()
+    names = ("54138969", "60457274")
+    cameras["intrinsic"] = [{**lens, "id": name} for lens, name in zip(cameras["intrinsic"], names, strict=True)]
+    write_lifting(tmp_path, points, truth, cameras)
+    data = reader(tmp_path, test=("S9",), stride=2)
+    data.prepare(tmp_path / "out")
+    poses, facts = truth_of(data, tmp_path / "out", "test"), data.keypoints(tmp_path / "out", "test").frame_facts()
+    assert facts.numbers is not None and set(facts.numbers.tolist()) == set(range(0, FRAMES, 2))
+    assert set(facts.subjects or ()) == {"S9"} and set(facts.cameras or ()) == set(names)
+    cards = [load_protocol(f"h36m-hmr-{name}-mpjpe-14") for name in ("p1", "p2")]
+    assert [evaluate(card, poses, poses, BODY, facts).count for card in cards] == [4, 2]
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"no keypoints at {REAL}")

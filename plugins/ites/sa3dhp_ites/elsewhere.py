@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sa3dhp_core.errors import DataError, RecipeError, nearest
 from sa3dhp_core.evaluation import load_protocol
+from sa3dhp_core.protocols.data import facts_of
 from sa3dhp_ites.lifter import lift_all
 from sa3dhp_ites.scoring import ROLE, Record, masks, score, whole
 
@@ -49,7 +50,8 @@ def evaluate(method: Ites, folders: Mapping[str, Path], device: Any, data: str, 
         for role in ("teacher", "student"):
             lifter = method.trained(role, folders[role], keypoints.skeleton, device)
             poses = lift_all(lifter, whole(keypoints))
-            records += score(role, poses, truth, groups, (protocol,), keypoints.skeleton)
+            facts = facts_of(keypoints)
+            records += score(role, poses, truth, groups, (protocol,), keypoints.skeleton, facts)
     return records
 
 

@@ -16,6 +16,7 @@ from sa3dhp_core.atomic import seeded, write_tensors
 from sa3dhp_core.engine.checkpoint import WEIGHTS, load_weights
 from sa3dhp_core.errors import RecipeError
 from sa3dhp_core.host import Host
+from sa3dhp_core.protocols.data import facts_of
 from sa3dhp_core.protocols.keypoints import Keypoints
 from sa3dhp_core.protocols.lifter import TrainedLifter
 from sa3dhp_core.protocols.method import Stage, StageContext
@@ -190,7 +191,7 @@ class Ites:
         for split, data, truth in self._held_out(context):
             units = self.trained(TEACHER, context.of(TEACHER), data.skeleton, "cpu").units
             for row, poses in controls(units, whole(data), truth):
-                records += score(row, poses, truth, masks(data, split), protocols, data.skeleton)
+                records += score(row, poses, truth, masks(data, split), protocols, data.skeleton, facts_of(data))
         write_records(context.folder, records)
 
     def _score(self, role: str, context: StageContext) -> None:
@@ -198,7 +199,7 @@ class Ites:
         for split, data, truth in self._held_out(context):
             lifter = self.trained(role, context.of(role), data.skeleton, context.engine.device)
             poses = lift_all(lifter, whole(data))
-            records += score(role, poses, truth, masks(data, split), protocols, data.skeleton)
+            records += score(role, poses, truth, masks(data, split), protocols, data.skeleton, facts_of(data))
         write_records(context.folder, records)
 
     def _show(self, context: StageContext) -> None:

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from sa3dhp_core.errors import DataError
-from sa3dhp_core.evaluation import evaluate, load_protocol, spread
+from sa3dhp_core.evaluation import counts_any, evaluate, load_protocol, spread
 from sa3dhp_core.geometry import fit_scale
 from sa3dhp_core.protocols.keypoints import Keypoints
-from sa3dhp_core.types import Skeleton
+from sa3dhp_core.types import FrameFacts, Skeleton
 from sa3dhp_ites import losses
 from sa3dhp_ites.heads import at_depth
 from sa3dhp_ites.lifter import ItesLifter
@@ -45,7 +45,13 @@ def masks(data: Keypoints, split: str) -> Masks:
 
 
 def score(
-    row: str, poses: Tensor, truth: Tensor, some: Masks, protocols: Sequence[str], body: Skeleton
+    row: str,
+    poses: Tensor,
+    truth: Tensor,
+    some: Masks,
+    protocols: Sequence[str],
+    body: Skeleton,
+    facts: FrameFacts | None = None,
 ) -> list[Record]:
     """Records of every protocol on every group of frames, and of the spread of all poses relative to the truth's.
 
@@ -56,9 +62,12 @@ def score(
         some: frames by the name of the record's split.
         protocols: ids of cards.
         body: skeleton of the poses.
+        facts: what is known of the frames; protocols that select some need it, and a group of which they select none
+            gets no record.
 
     Raises:
-        DataError: a protocol of motion, which frames alone cannot be scored by.
+        DataError: a protocol of motion, which frames alone cannot be scored by, or one that selects frames by what
+            `facts` does not tell.
     """
     records: list[Record] = []
     for name in protocols:
@@ -66,7 +75,10 @@ def score(
         if card.metric == "accel":
             raise DataError(f"protocol {name!r} measures motion; this method lifts frame by frame", where="evaluation")
         for split, frames in some.items():
-            value = evaluate(card, poses[frames], truth[frames], body).value
+            known = None if facts is None else facts.of(frames)
+            if split != next(iter(some)) and not counts_any(card, known, int(frames.sum())):
+                continue
+            value = evaluate(card, poses[frames], truth[frames], body, known).value
             records.append({"row": row, "protocol": name, "split": split, "value": value, "unit": card.unit})
     varies = {"row": row, "protocol": "spread", "split": next(iter(some)), "unit": ""}
     return [*records, {**varies, "value": spread(poses, truth, body)}]

@@ -14,12 +14,14 @@ from sa3dhp_core.atomic import read_tensors
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.components import Component
 from sa3dhp_core.conformance.strategies import random_poses
-from sa3dhp_core.errors import RecipeError
+from sa3dhp_core.errors import DataError, RecipeError
 from sa3dhp_core.host import Host
 from sa3dhp_core.keypoint_store import ArrayKeypoints, read_truth, write_keypoints
 from sa3dhp_core.recipe import Recipe, recipe_from
 from sa3dhp_core.store import split_file
+from sa3dhp_core.types import FrameFacts
 from sa3dhp_ites import plugin
+from sa3dhp_ites.scoring import score
 
 BODY = skeleton()
 PROTOCOLS = ["ites-mpjpe", "ites-pa-mpjpe", "mpjpe-root", "pck-150"]
@@ -101,6 +103,18 @@ def test_a_run_scores_both_roles_beside_the_controls(host: Host, tmp_path: Path)
     lifted = read_tensors(tmp_path / "analysis" / "lifted-bare.safetensors")
     assert lifted["poses"].shape == (40, len(BODY), 3) and lifted["clips"].bincount().tolist() == [15, 25]
     assert bool(lifted["poses"].isfinite().all())
+
+
+def test_a_protocol_may_select_frames_that_the_data_tell_apart() -> None:
+    truth = random_poses(BODY, 0, 6)
+    groups = {"all": torch.ones(6, dtype=torch.bool), "all:S1": torch.arange(6) < 2, "all:S11": torch.arange(6) > 3}
+    facts = FrameFacts(["S1", "S1", "S9", "S9", "S11", "S11"])
+    records = score("row", truth + 0.1, truth, groups, ["h36m-videopose3d-1"], BODY, facts)
+    assert [record["split"] for record in records if record["protocol"] != "spread"] == ["all", "all:S11"]
+    with pytest.raises(DataError, match=r"frames\.subjects"):
+        score("row", truth, truth, groups, ["h36m-videopose3d-1"], BODY)
+    with pytest.raises(DataError, match="nothing to evaluate"):
+        score("row", truth, truth, groups, ["h36m-videopose3d-1"], BODY, FrameFacts(["S1"] * 6))
 
 
 def test_a_run_repeats_and_reuses_what_a_change_does_not_touch(host: Host, tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from sa3dhp_core.atomic import read_json, read_tensors, write_atomic, write_json, write_tensors
 from sa3dhp_core.engine.checkpoint import WEIGHTS, load_weights, save_weights
 from sa3dhp_core.errors import DataError, RecipeError, nearest
-from sa3dhp_core.evaluation import load_protocol
+from sa3dhp_core.evaluation import counts_any, load_protocol
+from sa3dhp_core.protocols.data import facts_of
 from sa3dhp_core.protocols.method import StageContext
 from sa3dhp_core.runner import write_records
 from sa3dhp_core.store import ArrayImages
@@ -301,9 +302,12 @@ def _score(method: SelfAdaptation, row: Row, context: StageContext, predict: Pre
             continue
         name = f"{role}-{split}"
         prediction, truth, clips = _predicted(predict, row, data)
-        records += score(row.name, name, prediction, truth, protocols, skeleton, clips)
+        facts = facts_of(data)
+        records += score(row.name, name, prediction, truth, protocols, skeleton, clips, facts)
         for part, mask in inside_outside(data, known).items() if role == "target" else ():
-            chosen = (prediction[mask], truth[mask], protocols, skeleton, clips[mask])
+            some = None if facts is None else facts.of(mask)
+            cards = [card for card in protocols if counts_any(load_protocol(card), some, int(mask.sum()))]
+            chosen = (prediction[mask], truth[mask], cards, skeleton, clips[mask], some)
             records += score(row.name, f"{name}:{part}", *chosen)
         if role == "target":
             write_tensors(context.folder / predictions_file(split), {"poses": prediction})
@@ -331,7 +335,8 @@ def evaluate_elsewhere(
                 continue
             predict = _predictor(method, folder, engine.device, row.mirror_average)
             prediction, truth, clips = _predicted(predict, row, labelled)
-            records += score(row.name, data, prediction, truth, (protocol,), method.space.skeleton, clips)
+            own = (method.space.skeleton, clips, facts_of(labelled))
+            records += score(row.name, data, prediction, truth, (protocol,), *own)
     return records
 
 

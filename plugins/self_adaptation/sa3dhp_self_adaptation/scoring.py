@@ -12,6 +12,7 @@ from sa3dhp_core.evaluation import Accumulator, Protocol, evaluate, load_protoco
 from sa3dhp_core.geometry import act_on_poses, average_over_time, mirror_matrix
 from sa3dhp_core.protocols.data import LabelledImages
 from sa3dhp_core.protocols.pose_prior import PosePrior
+from sa3dhp_core.types import FrameFacts
 
 BATCH = 256
 Predictor = Callable[[Tensor], Tensor]
@@ -58,7 +59,14 @@ def smooth_clips(poses: Tensor, clips: Tensor, frames: int) -> Tensor:
 
 
 def score(
-    row: str, split: str, prediction: Tensor, truth: Tensor, protocols: Sequence[str], skeleton: Any, clips: Tensor
+    row: str,
+    split: str,
+    prediction: Tensor,
+    truth: Tensor,
+    protocols: Sequence[str],
+    skeleton: Any,
+    clips: Tensor,
+    facts: FrameFacts | None = None,
 ) -> list[dict[str, object]]:
     """Records of every protocol, and of the spread of predictions relative to the truth's.
 
@@ -68,21 +76,24 @@ def score(
         protocols: ids of protocol cards.
         skeleton: of the poses.
         clips: ``(N,)`` clip of each frame, frames of a clip side by side; protocols of motion need it.
+        facts: what is known of the frames; protocols that select some need it.
     """
     records: list[dict[str, object]] = []
     for protocol_id in protocols:
         card = load_protocol(protocol_id)
-        value = _value(card, prediction, truth, skeleton, clips)
+        value = _value(card, prediction, truth, skeleton, clips, facts)
         records.append({"row": row, "protocol": protocol_id, "split": split, "value": value, "unit": card.unit})
     ratio = spread(prediction, truth, skeleton)
     records.append({"row": row, "protocol": "spread", "split": split, "value": ratio, "unit": ""})
     return records
 
 
-def _value(card: Protocol, prediction: Tensor, truth: Tensor, skeleton: Any, clips: Tensor) -> float:
+def _value(
+    card: Protocol, prediction: Tensor, truth: Tensor, skeleton: Any, clips: Tensor, facts: FrameFacts | None
+) -> float:
     """The protocol's figure; acceleration is measured within clips, over those that are long enough."""
     if card.metric != "accel":
-        return evaluate(card, prediction, truth, skeleton).value
+        return evaluate(card, prediction, truth, skeleton, facts).value
     sizes = clips.unique_consecutive(return_counts=True)[1].tolist()
     accumulator = Accumulator(card, skeleton)
     for moving, fixed in zip(prediction.split(sizes), truth.split(sizes), strict=True):
