@@ -46,7 +46,7 @@ def evaluate_keypoints(
     read = reading(protocol, skeleton)
     moving, fixed = moving[:, list(read.columns)], fixed[:, list(read.columns)]
     counts = ~fixed.isnan().any(dim=-1)
-    right = counts & ((moving - fixed).square().sum(dim=-1).sqrt() <= allowed[:, None])
+    right = (moving - fixed).square().sum(dim=-1).sqrt() <= allowed[:, None]  # False for NaN on either side
     total = int(counts.sum())
     if not total:
         raise DataError(f"nothing to evaluate by {protocol.id!r}", expected="at least one keypoint with a true place")

@@ -54,7 +54,7 @@ class Selection:
 
     subjects: tuple[str, ...] = ()
     cameras: tuple[str, ...] = ()
-    stride: int = attrs.field(default=1, validator=attrs.validators.ge(1))
+    stride: int = 1
     valid: str = ""
 
 
@@ -69,8 +69,8 @@ class Matching:
     """
 
     count: Literal["all", "matched"]
-    within_px: float = attrs.field(validator=attrs.validators.gt(0))
-    joints: tuple[str, ...] = attrs.field(validator=attrs.validators.min_len(1))
+    within_px: float
+    joints: tuple[str, ...]
 
 
 @attrs.frozen
@@ -151,6 +151,10 @@ def _contradictions(card: Protocol) -> Iterator[tuple[str, object, object]]:
     steps = zip(card.thresholds_mm, card.thresholds_mm[1:], strict=False)
     if not least <= len(card.thresholds_mm) <= most or any(low >= high for low, high in steps):
         yield "thresholds_mm", list(card.thresholds_mm), words
+    if card.frames.stride < 1:
+        yield "frames.stride", card.frames.stride, "1 or more"
+    if card.people is not None and (card.people.within_px <= 0 or not card.people.joints):
+        yield "people", card.people, "within_px above 0, and joints"
     if card.bones == "true" and not card.skeleton:
         yield "skeleton", card.skeleton, "the skeleton whose bones get the true lengths"
     if card.aligned_joints and (outside := set(card.joints) - set(card.aligned_joints)):

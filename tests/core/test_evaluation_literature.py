@@ -21,10 +21,10 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sa3dhp_core.cards import card_ids, skeleton
+from sa3dhp_core.cards import card_ids, read_card, skeleton
 from sa3dhp_core.conformance.strategies import random_poses, seeds
 from sa3dhp_core.errors import DataError
-from sa3dhp_core.evaluation import Accumulator, FrameFacts, evaluate, load_protocol
+from sa3dhp_core.evaluation import Accumulator, FrameFacts, evaluate, load_protocol, protocol_from_card
 from sa3dhp_core.types import Skeleton
 
 Array = NDArray[np.float64]
@@ -346,6 +346,23 @@ def test_only_the_sample_that_sa3dhp_repeats_makes_order_matter() -> None:
     assert abs(some[0] - some[1]) > 1e-3
     with pytest.raises(DataError, match="no joint 'right_foot', 'left_foot'"):
         Accumulator(card, skeleton("h36m-17"))
+
+
+def test_joints_may_count_in_any_order_and_be_fewer_than_those_aligned() -> None:
+    body = skeleton("sa3dhp-17")
+    prediction, truth = pair(body, 4, 3)
+    counted, aligned = ["left_foot", "head_top"], ["right_hip", "left_foot", "neck", "head_top", "left_wrist"]
+    change = {"joints": counted, "aligned_joints": aligned, "averaging": "sample", "batch_size": 0, "frames": {}}
+    card = protocol_from_card(read_card("protocols", "sa3dhp-official") | change, "card.toml")
+    got = evaluate(card, prediction, truth, body)
+    places = [body.index(joint) for joint in aligned]
+    wanted: dict[str, list[float]] = {joint: [] for joint in counted}
+    for pose, true in zip(prediction.numpy(), truth.numpy(), strict=True):
+        longer = with_true_lengths(pose, true, SA3DHP_PARENTS, range(1, 17))
+        apart = moved(longer[places], true[places]) - true[places]
+        for joint in counted:
+            wanted[joint].append(1000 * length(apart[aligned.index(joint)]))
+    assert got.per_joint == pytest.approx({joint: sum(found) / 3 for joint, found in wanted.items()}, rel=NEAR)
 
 
 def test_the_correct_poses_score_is_of_whole_poses() -> None:
