@@ -22,25 +22,38 @@ _CLIP_NAME = r"^[^_]+_(?P<content>[^_]+)_"
 _PATTERNS = " (shell patterns on a clip's content or its whole name)"
 
 
+# Keys that mean the same whatever the files.
+_FPS: Any = _key(None, "frames per second to resample to; the files' own where absent", _at_least(0.1))
+_STRIDE: Any = _key(1, "keep every n-th frame of the files before resampling", validators.ge(1))
+_MIN_FRAMES: Any = _key(1, "leave out clips shorter than this, after resampling", validators.ge(1))
+_CONTENTS: Any = _key((), "use only these clips" + _PATTERNS)
+_VALIDATION: Any = _key(0.1, "share of clips for validation, chosen by a hash of their names", *_fraction)
+_TEST: Any = _key(0.1, "share of clips for test, chosen by a hash of their names", *_fraction)
+_VALIDATION_CONTENTS: Any = _key((), "clips for validation, instead of a share" + _PATTERNS)
+_TEST_CONTENTS: Any = _key((), "clips for test, instead of a share" + _PATTERNS)
+_CONTENT_PATTERN: Any = _key(_CLIP_NAME, "regular expression whose group `content` is a clip's motion family")
+_LICENCE: Any = _key("not stated", "licence of the motion, copied into everything made from it")
+
+
 @attrs.frozen
 class MocapNpzConfig:
     """Motion capture in npz files."""
 
     path: str = _key("", "an npz file, or a folder of them")
     paths: tuple[str, ...] = _key((), "more npz files or folders")
-    fps: float | None = _key(None, "frames per second to resample to; the files' own where absent", _at_least(0.1))
-    stride: int = _key(1, "keep every n-th frame of the files before resampling", validators.ge(1))
-    min_frames: int = _key(1, "leave out clips shorter than this, after resampling", validators.ge(1))
-    contents: tuple[str, ...] = _key((), "use only these clips" + _PATTERNS)
-    validation: float = _key(0.1, "share of clips for validation, chosen by a hash of their names", *_fraction)
-    test: float = _key(0.1, "share of clips for test, chosen by a hash of their names", *_fraction)
-    validation_contents: tuple[str, ...] = _key((), "clips for validation, instead of a share" + _PATTERNS)
-    test_contents: tuple[str, ...] = _key((), "clips for test, instead of a share" + _PATTERNS)
-    content_pattern: str = _key(_CLIP_NAME, "regular expression whose group `content` is a clip's motion family")
+    fps: float | None = _FPS
+    stride: int = _STRIDE
+    min_frames: int = _MIN_FRAMES
+    contents: tuple[str, ...] = _CONTENTS
+    validation: float = _VALIDATION
+    test: float = _TEST
+    validation_contents: tuple[str, ...] = _VALIDATION_CONTENTS
+    test_contents: tuple[str, ...] = _TEST_CONTENTS
+    content_pattern: str = _CONTENT_PATTERN
     joints: dict[str, str] = attrs.field(
         factory=dict, metadata={"help": "house joint to the file's joint name, where the table of names fails"}
     )
-    licence: str = _key("not stated", "licence of the motion, copied into everything made from it")
+    licence: str = _LICENCE
 
 
 @attrs.frozen
@@ -60,16 +73,20 @@ class BvhConfig:
     )
     up: str = _key("y", "the file's upward axis, 'y' or 'z'", validators.in_(("y", "z")))
     skip_frames: int = _key(0, "leave out this many first frames (a rest pose)", validators.ge(0))
-    fps: float | None = _key(None, "frames per second to resample to; the files' own where absent", _at_least(0.1))
-    stride: int = _key(1, "keep every n-th frame of the files before resampling", validators.ge(1))
-    min_frames: int = _key(1, "leave out clips shorter than this, after resampling", validators.ge(1))
-    contents: tuple[str, ...] = _key((), "use only these clips" + _PATTERNS)
-    validation: float = _key(0.1, "share of clips for validation, chosen by a hash of their names", *_fraction)
-    test: float = _key(0.1, "share of clips for test, chosen by a hash of their names", *_fraction)
-    validation_contents: tuple[str, ...] = _key((), "clips for validation, instead of a share" + _PATTERNS)
-    test_contents: tuple[str, ...] = _key((), "clips for test, instead of a share" + _PATTERNS)
-    content_pattern: str = _key(_CLIP_NAME, "regular expression whose group `content` is a clip's motion family")
-    licence: str = _key("not stated", "licence of the motion, copied into everything made from it")
+    fps: float | None = _FPS
+    stride: int = _STRIDE
+    min_frames: int = _MIN_FRAMES
+    contents: tuple[str, ...] = _CONTENTS
+    validation: float = _VALIDATION
+    test: float = _TEST
+    validation_contents: tuple[str, ...] = _VALIDATION_CONTENTS
+    test_contents: tuple[str, ...] = _TEST_CONTENTS
+    content_pattern: str = _CONTENT_PATTERN
+    licence: str = _LICENCE
+
+
+MotionConfig = MocapNpzConfig | BvhConfig
+"""Keys of any component of motion: they choose, resample and deal clips alike."""
 
 
 @attrs.frozen
@@ -135,7 +152,7 @@ class VideoFolderConfig:
     max_gap: int = _key(
         5, "fill gaps of a track up to this many video frames, split it at longer ones", validators.ge(0)
     )
-    min_frames: int = _key(1, "leave out clips shorter than this, after resampling", validators.ge(1))
+    min_frames: int = _MIN_FRAMES
     focal_px: float | None = _key(None, "focal length of the videos, pixels", validators.optional(validators.gt(0.0)))
     fov_deg: float = _key(
         60.0,

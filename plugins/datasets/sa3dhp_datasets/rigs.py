@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError, RecipeError, nearest
 from sa3dhp_datasets.bvh_file import Bvh
-from sa3dhp_datasets.joint_names import house_joint_check, plain, table
+from sa3dhp_datasets.joint_names import house_joint_check, plain
 
 UNITS_M: dict[str, float] = {
     "metre": 1.0,
@@ -77,14 +77,15 @@ def kinematics(bvh: Bvh) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def find_sources(
-    names: Sequence[str], rig: str, given: Mapping[str, Sequence[str]], where: str
+    names: Sequence[str], rig: str, given: Mapping[str, Sequence[str]], rigs: Mapping[str, Any], where: str
 ) -> tuple[str, dict[str, Source]]:
     """The rig that fits a file's joints, and where each house joint comes from.
 
     Args:
         names: the file's joints.
-        rig: id in rigs.toml, or empty for the first that fits.
+        rig: id in `rigs`, or empty for the first that fits.
         given: house joint to the file's joints whose mean it is, before the rig's.
+        rigs: a table such as rigs.toml.
         where: for errors.
 
     Raises:
@@ -92,7 +93,6 @@ def find_sources(
         DataError: a joint cannot be mapped, listed for the rig that comes closest, or its name is ambiguous.
     """
     house_joint_check(given)
-    rigs: dict[str, Any] = table("rigs.toml")
     if rig and rig not in rigs:
         raise RecipeError(f"no rig {rig!r}", where="rig", hint=nearest(rig, rigs))
     places: dict[str, list[int]] = {}

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError, RecipeError
-from sa3dhp_datasets.bvh import BvhFolder, convert
+from sa3dhp_datasets.bvh import bvh_motion, convert
 from sa3dhp_datasets.bvh_file import CHANNELS, Bvh, BvhJoint, format_bvh, parse_bvh, read_bvh
 from sa3dhp_datasets.config import BvhConfig
 from sa3dhp_datasets.joint_names import table
@@ -143,7 +143,7 @@ def test_folder_is_prepared_once_and_reported(tmp_path: Path, person_text: Calla
     source.mkdir()
     for index in range(6):
         (source / f"set_walk_{index:03d}.bvh").write_text(person_text(frames=31 + index, fps=30.0))
-    data = BvhFolder(BvhConfig(path=str(source), fps=10.0))
+    data = bvh_motion(BvhConfig(path=str(source), fps=10.0))
     data.prepare(out)
     before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
     data.prepare(out)
@@ -187,7 +187,7 @@ def test_broken_files_are_named(case: str, tmp_path: Path, person_text: Callable
     path = tmp_path / "a.bvh"
     path.write_text(spoil(person_text()))
     with pytest.raises(DataError, match=message) as caught:
-        BvhFolder(BvhConfig(path=str(path), validation=0.0, test=0.0)).prepare(tmp_path / "out")
+        bvh_motion(BvhConfig(path=str(path), validation=0.0, test=0.0)).prepare(tmp_path / "out")
     assert str(path) in str(caught.value)
     assert not (tmp_path / "out").exists()
 

@@ -16,7 +16,7 @@ from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError, RecipeError
 from sa3dhp_datasets.config import MocapNpzConfig
 from sa3dhp_datasets.inputs import assign, content_of
-from sa3dhp_datasets.mocap_npz import MocapNpz, read_clips
+from sa3dhp_datasets.mocap_npz import npz_motion, read_clips
 from sa3dhp_datasets.motion import resample
 
 SHARES = {"validation": 0.1, "test": 0.1}
@@ -29,7 +29,7 @@ def test_real_set_is_read(mocap: Path, tmp_path: Path) -> None:
         validation_contents=("walk-*",),
         test_contents=("dash", "kick"),
     )
-    data = MocapNpz(config)
+    data = npz_motion(config)
     data.prepare(tmp_path)
     families = {split: set(data.sequences(tmp_path, split).families()) for split in data.splits}
     assert families["validation"] == {"walk-back", "walk-left", "walk-right"}
@@ -80,7 +80,7 @@ def test_wrong_files_are_named(case: str, npz_file: Callable[..., Path], tmp_pat
     replaced, message = WRONG[case]
     path = npz_file(**replaced)
     with pytest.raises(DataError, match=message) as caught:
-        MocapNpz(MocapNpzConfig(path=str(path))).prepare(tmp_path / "out")
+        npz_motion(MocapNpzConfig(path=str(path))).prepare(tmp_path / "out")
     assert "motion.npz" in str(caught.value)
     assert not (tmp_path / "out").exists()
 
@@ -121,23 +121,23 @@ def test_wrong_paths_are_named(npz_file: Callable[..., Path], tmp_path: Path) ->
         (str(tmp_path / "a.txt"), "another type"),
     ):
         with pytest.raises(DataError, match=message):
-            MocapNpz(MocapNpzConfig(path=path)).prepare(tmp_path / "out")
+            npz_motion(MocapNpzConfig(path=path)).prepare(tmp_path / "out")
 
 
 def test_contents_that_nothing_fits(npz_file: Callable[..., Path], tmp_path: Path) -> None:
     path = str(npz_file())
     with pytest.raises(DataError, match="did you mean 'walk'"):
-        MocapNpz(MocapNpzConfig(path=path, contents=("wlak",))).prepare(tmp_path / "out")
+        npz_motion(MocapNpzConfig(path=path, contents=("wlak",))).prepare(tmp_path / "out")
     with pytest.raises(DataError, match="did you mean 'jump'"):
-        MocapNpz(MocapNpzConfig(path=path, test_contents=("jmup",))).prepare(tmp_path / "out")
+        npz_motion(MocapNpzConfig(path=path, test_contents=("jmup",))).prepare(tmp_path / "out")
     with pytest.raises(DataError, match="min_frames"):
-        MocapNpz(MocapNpzConfig(path=path, min_frames=21)).prepare(tmp_path / "out")
+        npz_motion(MocapNpzConfig(path=path, min_frames=21)).prepare(tmp_path / "out")
     with pytest.raises(RecipeError, match="content"):
-        MocapNpz(MocapNpzConfig(path=path, content_pattern="(a")).prepare(tmp_path / "out")
+        npz_motion(MocapNpzConfig(path=path, content_pattern="(a")).prepare(tmp_path / "out")
 
 
 def test_window_longer_than_every_clip(npz_file: Callable[..., Path], tmp_path: Path) -> None:
-    data = MocapNpz(MocapNpzConfig(path=str(npz_file())))
+    data = npz_motion(MocapNpzConfig(path=str(npz_file())))
     data.prepare(tmp_path / "out")
     with pytest.raises(DataError, match="20 frames"):
         data.sequences(tmp_path / "out", "train").draw(1, 21, torch.Generator())
@@ -147,8 +147,8 @@ def test_files_of_different_rates_need_fps(npz_file: Callable[..., Path], tmp_pa
     first = npz_file("a.npz")
     second = npz_file("b.npz", fps=np.array(60.0), clip_names=np.array([f"other_sit_{i}" for i in range(12)]))
     with pytest.raises(DataError, match="fps = 30"):
-        MocapNpz(MocapNpzConfig(path=str(first), paths=(str(second),))).prepare(tmp_path / "out")
-    data = MocapNpz(MocapNpzConfig(path=str(first), paths=(str(second),), fps=15.0))
+        npz_motion(MocapNpzConfig(path=str(first), paths=(str(second),))).prepare(tmp_path / "out")
+    data = npz_motion(MocapNpzConfig(path=str(first), paths=(str(second),), fps=15.0))
     data.prepare(tmp_path / "out")
     lengths = {len(motion) for split in data.splits for motion in data.sequences(tmp_path / "out", split).sequences()}
     assert lengths == {10, 5}

@@ -59,10 +59,10 @@ def test_faces_are_the_protocols(
     import numpy as np
 
     from sa3dhp_datasets.config import MocapNpzConfig, VideoFolderConfig
-    from sa3dhp_datasets.mocap_npz import MocapNpz
+    from sa3dhp_datasets.mocap_npz import npz_motion
     from sa3dhp_datasets.video_folder import VideoFolder
 
-    motion = MocapNpz(MocapNpzConfig(path=str(npz_file()), licence="mine"))
+    motion = npz_motion(MocapNpzConfig(path=str(npz_file()), licence="mine"))
     motion.prepare(tmp_path / "motion")
     sequences = motion.sequences(tmp_path / "motion", "train")
     assert isinstance(sequences, PoseSequences) and sequences.licence == "mine"
