@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sa3dhp_core.errors import DataError, nearest
+from sa3dhp_datasets.lines import read_text
 
 CHANNELS = ("Xposition", "Yposition", "Zposition", "Xrotation", "Yrotation", "Zrotation")
 _CHANNEL = {name.lower(): name for name in CHANNELS}
@@ -89,13 +90,7 @@ def read_bvh(path: Path) -> Bvh:
         DataError: truncated header, mislabelled channels, missing, short or long motion rows, values that are no
             finite numbers; always with the line.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError("not a text file", where=str(path), found=str(error), expected="BVH") from error
-    except OSError as error:
-        raise DataError(f"cannot be read: {error}", where=str(path)) from error
-    return parse_bvh(text, str(path))
+    return parse_bvh(read_text(path, "BVH"), str(path))
 
 
 def parse_bvh(text: str, where: str) -> Bvh:

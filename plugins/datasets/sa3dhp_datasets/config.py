@@ -85,7 +85,39 @@ class BvhConfig:
     licence: str = _LICENCE
 
 
-MotionConfig = MocapNpzConfig | BvhConfig
+@attrs.frozen
+class AsfAmcConfig:
+    """Motion capture in ASF and AMC files, as CMU's."""
+
+    path: str = _key("", "the folder of the subjects' folders, or one subject's; searched at any depth")
+    file_fps: float = _key(120.0, "frames per second of the files, which do not tell it", _at_least(0.1))
+    rates: dict[str, float] = attrs.field(
+        factory=dict, metadata={"help": "shell pattern of clips' names to their frames per second, where it differs"}
+    )
+    joints: dict[str, tuple[str, ...]] = attrs.field(
+        factory=dict,
+        metadata={"help": "house joint to the ends of bones (`lfemur.end`) whose mean it is; before asf_joints.toml's"},
+    )
+    unit_m: float | None = _key(
+        None,
+        "metres in one unit of the files, instead of what :units says",
+        validators.optional(validators.gt(0.0)),
+    )
+    fps: float | None = _FPS
+    stride: int = _STRIDE
+    min_frames: int = _MIN_FRAMES
+    contents: tuple[str, ...] = _CONTENTS
+    validation: float = _VALIDATION
+    test: float = _TEST
+    validation_contents: tuple[str, ...] = _VALIDATION_CONTENTS
+    test_contents: tuple[str, ...] = _TEST_CONTENTS
+    content_pattern: str = _key(
+        r"^(?P<content>.+)_[^_]+$", "regular expression whose group `content` is a clip's subject (`07` of `07_01`)"
+    )
+    licence: str = _LICENCE
+
+
+MotionConfig = MocapNpzConfig | BvhConfig | AsfAmcConfig
 """Keys of any component of motion: they choose, resample and deal clips alike."""
 
 

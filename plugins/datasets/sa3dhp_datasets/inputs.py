@@ -39,11 +39,12 @@ def input_files(paths: Iterable[str], suffix: str) -> tuple[Path, ...]:
                 )
             found[path] = None
         else:
-            raise DataError("no such file or folder", where=str(path), hint=_neighbour(path))
+            raise DataError("no such file or folder", where=str(path), hint=neighbour(path))
     return tuple(found)
 
 
-def _neighbour(path: Path) -> str | None:
+def neighbour(path: Path) -> str | None:
+    """A hint for a path that is missing: the nearest name beside it."""
     parent = path.parent
     return nearest(path.name, (p.name for p in parent.iterdir())) if parent.is_dir() else f"{parent} does not exist"
 

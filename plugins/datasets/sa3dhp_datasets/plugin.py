@@ -23,6 +23,14 @@ def sa3dhp_pose_data() -> Sequence[Component]:
         ),
         Component(
             noun="pose_data",
+            id="cmu-asf-amc",
+            summary="CMU motion capture: folders of subjects with an ASF skeleton and AMC trials",
+            config="sa3dhp_datasets.config:AsfAmcConfig",
+            target="sa3dhp_datasets.asf_amc:asf_amc_motion",
+            example="sa3dhp_datasets.acclaim_example:cmu",
+        ),
+        Component(
+            noun="pose_data",
             id="mocap-npz",
             summary="Motion capture from npz files of joint positions with clip starts and names",
             config="sa3dhp_datasets.config:MocapNpzConfig",

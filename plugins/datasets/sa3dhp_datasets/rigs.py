@@ -134,19 +134,30 @@ def _source(entry: Mapping[str, Any], places: Mapping[str, list[int]], where: st
     )
 
 
+def leg_length(positions: NDArray[np.float64], sources: Mapping[str, Source]) -> float:
+    """From hip over knee to ankle, mean of both legs in the first frame, in the positions' unit."""
+    leg = 0.0
+    for side in ("left", "right"):
+        chain = [positions[0, list(sources[f"{side}_{part}"].of)].mean(0) for part in ("hip", "knee", "ankle")]
+        leg += 0.5 * float(np.linalg.norm(chain[1] - chain[0]) + np.linalg.norm(chain[2] - chain[1]))
+    return leg
+
+
+def _usual_unit(leg: float) -> str | None:
+    """The usual unit that makes legs most like a person's, if any."""
+    fitting = {name: leg * m for name, m in UNITS_M.items() if _LEG_RANGE_M[0] <= leg * m <= _LEG_RANGE_M[1]}
+    return min(fitting, key=lambda name: abs(np.log(fitting[name] / LEG_M))) if fitting else None
+
+
 def guess_unit_m(positions: NDArray[np.float64], sources: Mapping[str, Source], where: str) -> float:
     """Metres in a unit of the file: the usual unit that makes the legs (hip, knee, ankle) most like a person's.
 
     Raises:
         DataError: no usual unit makes them 0.55 to 1.20 m long.
     """
-    leg = 0.0
-    for side in ("left", "right"):
-        chain = [positions[0, list(sources[f"{side}_{part}"].of)].mean(0) for part in ("hip", "knee", "ankle")]
-        leg += 0.5 * float(np.linalg.norm(chain[1] - chain[0]) + np.linalg.norm(chain[2] - chain[1]))
-    lengths = {name: leg * unit for name, unit in UNITS_M.items()}
-    fitting = {name: m for name, m in lengths.items() if _LEG_RANGE_M[0] <= m <= _LEG_RANGE_M[1]}
-    if not fitting:
+    leg = leg_length(positions, sources)
+    unit = _usual_unit(leg)
+    if unit is None:
         raise DataError(
             "the unit of length cannot be guessed",
             where=where,
@@ -154,7 +165,21 @@ def guess_unit_m(positions: NDArray[np.float64], sources: Mapping[str, Source], 
             expected=f"{_LEG_RANGE_M[0]} to {_LEG_RANGE_M[1]} m in one of: {', '.join(UNITS_M)}",
             hint="unit_m = METRES_IN_ONE_UNIT",
         )
-    return UNITS_M[min(fitting, key=lambda name: abs(np.log(fitting[name] / LEG_M)))]
+    return UNITS_M[unit]
+
+
+def need_size(positions: NDArray[np.float64], sources: Mapping[str, Source], unit_m: float, where: str) -> None:
+    """Raise `DataError`, naming the unit that it looks like, where legs are not 0.55 to 1.20 m long."""
+    leg = leg_length(positions, sources)
+    if not _LEG_RANGE_M[0] <= leg * unit_m <= _LEG_RANGE_M[1]:
+        unit = _usual_unit(leg)
+        raise DataError(
+            "the body has no person's size",
+            where=where,
+            found=f"legs of {leg * unit_m:.4g} m, {leg:.4g} units of {unit_m:.6g} m",
+            expected=f"{_LEG_RANGE_M[0]} to {_LEG_RANGE_M[1]} m",
+            hint=f"the numbers look like a {unit} a unit: unit_m = {UNITS_M[unit]:.6g}" if unit else "another unit_m",
+        )
 
 
 def house_positions(
