@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import attrs
 import numpy as np
 
+from sa3dhp_core.bvh import Bvh
 from sa3dhp_core.errors import DataError
-from sa3dhp_datasets.bvh_file import Bvh, read_bvh
+from sa3dhp_datasets.bvh_file import read_bvh
 from sa3dhp_datasets.config import BvhConfig
 from sa3dhp_datasets.inputs import input_files
 from sa3dhp_datasets.joint_names import table

@@ -9,9 +9,9 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from sa3dhp_core.bvh import Bvh
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError, RecipeError, nearest
-from sa3dhp_datasets.bvh_file import Bvh
 from sa3dhp_datasets.joint_names import house_joint_check, plain
 
 UNITS_M: dict[str, float] = {

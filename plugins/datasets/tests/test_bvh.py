@@ -9,14 +9,18 @@ from pathlib import Path
 import attrs
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from sa3dhp_core.bvh import CHANNELS, Bvh, BvhJoint, format_bvh, write_bvh
+from sa3dhp_core.bvh_of_poses import bvh_of_poses
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError, RecipeError
+from sa3dhp_core.geometry import forward_kinematics, standard_lengths
 from sa3dhp_datasets.bvh import bvh_motion, convert
-from sa3dhp_datasets.bvh_file import CHANNELS, Bvh, BvhJoint, format_bvh, parse_bvh, read_bvh
+from sa3dhp_datasets.bvh_file import parse_bvh, read_bvh
 from sa3dhp_datasets.config import BvhConfig
 from sa3dhp_datasets.joint_names import table
 from sa3dhp_datasets.mocap_npz import read_clips
@@ -248,3 +252,20 @@ def test_every_rig_is_found_by_its_names(rig: str, person: Callable[..., Bvh]) -
         expected = np.mean([rest[names.index(name)] for name in entry["of"]], axis=0) * 0.01
         extended = entry.get("distance_m", 0.0) or float(np.linalg.norm(entry.get("local_offset_m", 0.0)))
         assert np.linalg.norm(found.clip.positions[0, index] - expected) == pytest.approx(extended, abs=1e-9)
+
+
+@given(st.integers(0, 2**31), st.integers(1, 5), st.sampled_from([1.0, 0.01]), st.sampled_from([25.0, 29.97, 30.0]))
+def test_poses_that_are_written_are_read_back(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, frames: int, unit_m: float, fps: float
+) -> None:
+    """The core's writer and this reader: the same joints in the world, whatever the unit."""
+    house, generator = skeleton(), torch.Generator().manual_seed(seed)
+    directions = torch.nn.functional.normalize(torch.randn(frames, len(house), 3, generator=generator), dim=-1)
+    poses = forward_kinematics(directions, standard_lengths(house), house) + torch.randn(
+        frames, 1, 3, generator=generator
+    )
+    path = tmp_path_factory.getbasetemp() / "written.bvh"
+    write_bvh(path, bvh_of_poses(poses, house, fps, frame="world", unit_m=unit_m))
+    found = convert(read_bvh(path), "written", BvhConfig(), str(path))
+    assert (found.rig, found.unit_m, found.clip.fps) == ("house", unit_m, pytest.approx(fps, rel=5e-4))
+    np.testing.assert_allclose(found.clip.positions, poses.numpy(), atol=1e-4)
