@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from sa3dhp_datasets.asf_file import Asf, read_asf
 from sa3dhp_datasets.config import AsfAmcConfig
 from sa3dhp_datasets.joint_names import table
 from sa3dhp_datasets.layouts import data_folder, files_under, nothing_found
-from sa3dhp_datasets.motion import Clip, MotionData, check_fps, check_positions
+from sa3dhp_datasets.motion import Clip, MotionData, check_fps, check_positions, rate_of
 from sa3dhp_datasets.rigs import Source, find_sources, house_positions, need_size, rotation
 
 Array = NDArray[np.float64]
@@ -78,13 +77,8 @@ def convert(asf: Asf, values: Array, name: str, config: AsfAmcConfig, where: str
         clip = Clip(name, fps, house_positions(ends, turns, sources, unit_m, "y"), where)
     check_positions(clip)
     if config.unit_m is None:
-        need_size(ends, sources, unit_m, where)
+        need_size(ends, sources, unit_m, where, "unit_m")
     return clip
-
-
-def rate_of(name: str, usual: float, rates: Mapping[str, float]) -> float:
-    """Frames per second of a clip: of the first pattern that fits its name, else the usual ones."""
-    return next((fps for pattern, fps in rates.items() if fnmatchcase(name, pattern)), usual)
 
 
 def skeletons(folder: Path) -> Iterator[tuple[Path, Path]]:

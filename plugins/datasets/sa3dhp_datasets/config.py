@@ -31,6 +31,9 @@ _VALIDATION: Any = _key(0.1, "share of clips for validation, chosen by a hash of
 _TEST: Any = _key(0.1, "share of clips for test, chosen by a hash of their names", *_fraction)
 _VALIDATION_CONTENTS: Any = _key((), "clips for validation, instead of a share" + _PATTERNS)
 _TEST_CONTENTS: Any = _key((), "clips for test, instead of a share" + _PATTERNS)
+_RATES: Any = attrs.field(
+    factory=dict, metadata={"help": "shell pattern of clips' names to their frames per second, where it differs"}
+)
 _CONTENT_PATTERN: Any = _key(_CLIP_NAME, "regular expression whose group `content` is a clip's motion family")
 _LICENCE: Any = _key("not stated", "licence of the motion, copied into everything made from it")
 
@@ -91,9 +94,7 @@ class AsfAmcConfig:
 
     path: str = _key("", "the folder of the subjects' folders, or one subject's; searched at any depth")
     file_fps: float = _key(120.0, "frames per second of the files, which do not tell it", _at_least(0.1))
-    rates: dict[str, float] = attrs.field(
-        factory=dict, metadata={"help": "shell pattern of clips' names to their frames per second, where it differs"}
-    )
+    rates: dict[str, float] = _RATES
     joints: dict[str, tuple[str, ...]] = attrs.field(
         factory=dict,
         metadata={"help": "house joint to the ends of bones (`lfemur.end`) whose mean it is; before asf_joints.toml's"},
@@ -117,7 +118,34 @@ class AsfAmcConfig:
     licence: str = _LICENCE
 
 
-MotionConfig = MocapNpzConfig | BvhConfig | AsfAmcConfig
+@attrs.frozen
+class AmassConfig:
+    """AMASS, both releases."""
+
+    path: str = _key("", "the folder of the data sets' folders, or one of them; searched at any depth")
+    body_model: str = _key(
+        "", "your own body model: an npz file for all genders, or a folder with {gender}/model.npz or *_{GENDER}.npz"
+    )
+    rates: dict[str, float] = _RATES
+    joints: dict[str, tuple[str, ...]] = attrs.field(
+        factory=dict, metadata={"help": "house joint to the SMPL joints whose mean it is; goes before the rig's"}
+    )
+    fps: float | None = _FPS
+    stride: int = _STRIDE
+    min_frames: int = _MIN_FRAMES
+    contents: tuple[str, ...] = _CONTENTS
+    validation: float = _VALIDATION
+    test: float = _TEST
+    validation_contents: tuple[str, ...] = _VALIDATION_CONTENTS
+    test_contents: tuple[str, ...] = _TEST_CONTENTS
+    content_pattern: str = _key(
+        r"^(?P<content>[^/]+)/",
+        "regular expression whose group `content` is the data set (`CMU` of `CMU/01/01_01`)",
+    )
+    licence: str = _LICENCE
+
+
+MotionConfig = MocapNpzConfig | BvhConfig | AsfAmcConfig | AmassConfig
 """Keys of any component of motion: they choose, resample and deal clips alike."""
 
 

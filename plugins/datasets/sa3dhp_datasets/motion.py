@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import attrs
@@ -65,6 +66,11 @@ def check_fps(fps: float, where: str) -> float:
     if not FPS_RANGE[0] <= fps <= FPS_RANGE[1]:
         raise DataError("impossible frame rate", where=where, found=fps, expected=f"{FPS_RANGE[0]} to {FPS_RANGE[1]}")
     return fps
+
+
+def rate_of(name: str, usual: float, rates: Mapping[str, float]) -> float:
+    """Frames per second of a clip: of the first pattern that fits its name, else the usual ones."""
+    return next((fps for pattern, fps in rates.items() if fnmatchcase(name, pattern)), usual)
 
 
 class MotionData:

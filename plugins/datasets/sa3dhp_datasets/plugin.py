@@ -14,6 +14,14 @@ def sa3dhp_pose_data() -> Sequence[Component]:
     return (
         Component(
             noun="pose_data",
+            id="amass",
+            summary="AMASS, both releases, with joints by your own SMPL-H or SMPL-X body model",
+            config="sa3dhp_datasets.config:AmassConfig",
+            target="sa3dhp_datasets.amass:amass_motion",
+            example="sa3dhp_datasets.amass_example:amass",
+        ),
+        Component(
+            noun="pose_data",
             id="bvh",
             summary="Motion capture from BVH files, mapped to the house skeleton by joint names",
             config="sa3dhp_datasets.config:BvhConfig",

@@ -168,17 +168,28 @@ def guess_unit_m(positions: NDArray[np.float64], sources: Mapping[str, Source], 
     return UNITS_M[unit]
 
 
-def need_size(positions: NDArray[np.float64], sources: Mapping[str, Source], unit_m: float, where: str) -> None:
-    """Raise `DataError`, naming the unit that it looks like, where legs are not 0.55 to 1.20 m long."""
+def need_size(
+    positions: NDArray[np.float64], sources: Mapping[str, Source], unit_m: float, where: str, key: str | None = None
+) -> None:
+    """Raise `DataError`, naming the unit that it looks like, where legs are not 0.55 to 1.20 m long.
+
+    Args:
+        positions: ``(T, joints, 3)`` in units of `unit_m`.
+        sources: where the house joints come from.
+        unit_m: metres in a unit.
+        where: for errors.
+        key: of the recipe that sets the unit, if any.
+    """
     leg = leg_length(positions, sources)
     if not _LEG_RANGE_M[0] <= leg * unit_m <= _LEG_RANGE_M[1]:
         unit = _usual_unit(leg)
+        change = f"{key} = {UNITS_M[unit]:.6g}" if key and unit else f"give {key or 'metres'}"
         raise DataError(
             "the body has no person's size",
             where=where,
             found=f"legs of {leg * unit_m:.4g} m, {leg:.4g} units of {unit_m:.6g} m",
             expected=f"{_LEG_RANGE_M[0]} to {_LEG_RANGE_M[1]} m",
-            hint=f"the numbers look like a {unit} a unit: unit_m = {UNITS_M[unit]:.6g}" if unit else "another unit_m",
+            hint=f"a unit looks like a {unit}: {change}" if unit else change,
         )
 
 

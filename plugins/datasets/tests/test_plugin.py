@@ -21,7 +21,7 @@ COMPONENTS = (*plugin.sa3dhp_pose_data(), *plugin.sa3dhp_image_data())
 
 
 def test_descriptors_load_and_explain_every_key() -> None:
-    assert [component.id for component in COMPONENTS] == ["bvh", "cmu-asf-amc", "mocap-npz", "video-folder"]
+    assert [component.id for component in COMPONENTS] == ["amass", "bvh", "cmu-asf-amc", "mocap-npz", "video-folder"]
     for component in COMPONENTS:
         config = component.load_config()
         assert all(field.metadata["help"] for field in config.__attrs_attrs__)  # type: ignore[attr-defined]
@@ -40,6 +40,7 @@ def test_listing_imports_no_torch() -> None:
 def test_tables_become_configs(component: Component) -> None:
     cls = component.load_config()
     tables: dict[str, dict[str, Any]] = {
+        "amass": {"path": "a", "body_model": "b", "fps": 10, "rates": {"CMU/62/*": 60.0}, "test_contents": ["SFU"]},
         "bvh": {"path": "a", "fps": 10, "joints": {"spine": ["Spine", "Chest"]}, "contents": ["walk*"], "unit_m": 0.01},
         "cmu-asf-amc": {"path": "a", "file_fps": 60, "rates": {"07_*": 120.0}, "joints": {"spine": ["thorax.end"]}},
         "mocap-npz": {"paths": ["a", "b"], "joints": {"spine": "Belly"}, "test": 0.0, "stride": 3},
