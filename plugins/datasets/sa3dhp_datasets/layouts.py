@@ -10,8 +10,7 @@ from fnmatch import fnmatch
 from itertools import islice
 from pathlib import Path
 
-from sa3dhp_core.errors import DataError
-from sa3dhp_datasets.inputs import neighbour
+from sa3dhp_core.errors import DataError, nearest
 from sa3dhp_datasets.joint_names import table
 
 _MOST_LOOKED_AT = 20_000
@@ -39,6 +38,12 @@ def data_folder(path: str, layout: str) -> Path:
     raise DataError("a file where a folder is due", where=path, expected=layout)
 
 
+def neighbour(path: Path) -> str | None:
+    """A hint for a path that is missing: the nearest name beside it."""
+    parent = path.parent
+    return nearest(path.name, (p.name for p in parent.iterdir())) if parent.is_dir() else f"{parent} does not exist"
+
+
 def is_archive(path: Path) -> bool:
     """Whether a file is a packed folder (zip or tar, by its content; an npz is none)."""
     try:
@@ -58,11 +63,19 @@ def _walk(folder: Path) -> Iterator[Path]:
         yield from (Path(here, name) for name in sorted(names))
 
 
-def looks_like(folder: Path) -> str | None:
-    """A sentence that names the data set that lies in a folder, or None where none is known by it."""
+def looks_like(folder: Path, suffix: str = "") -> str | None:
+    """A sentence that names the data set that lies in a folder, or None where none is known by it.
+
+    Args:
+        folder: where to look, at any depth.
+        suffix: of files that are wanted beside one another; where such lie deeper, the sentence says so instead.
+    """
     paths = [path.relative_to(folder).as_posix() for path in islice(_walk(folder), _MOST_LOOKED_AT)]
     for entry in table("layouts.toml").values():
-        if any(fnmatch(path, sign) for sign in entry["signs"] for path in paths):
+        sign = next((path for sign in entry["signs"] for path in paths if fnmatch(path, sign)), None)
+        if sign and suffix and f"*{suffix}" in entry["signs"]:
+            return f"they lie deeper: path = {str((folder / sign).parent)!r}"
+        if sign:
             use = f'; use = "{entry["use"]}" reads it' if "use" in entry else ""
             return f"this looks like {entry['name']}{use}"
     packed = next((path for path in paths if path.endswith((".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2"))), None)

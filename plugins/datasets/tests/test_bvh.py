@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -204,12 +205,28 @@ def test_two_joints_of_one_name_are_refused_where_they_matter(person_text: Calla
         convert(parse_bvh(text, WHERE), "a", BvhConfig(joints={"spine": ("Spine",)}), WHERE)
 
 
+def test_folders_that_hold_something_else_are_named(tmp_path: Path, person_text: Callable[..., str]) -> None:
+    (tmp_path / "deep" / "walks").mkdir(parents=True)
+    (tmp_path / "deep" / "walks" / "a.bvh").write_text(person_text())
+    (tmp_path / "07").mkdir()
+    (tmp_path / "07" / "07_01.amc").write_text(":DEGREES")
+    with zipfile.ZipFile(tmp_path / "walks.zip", "w") as archive:
+        archive.writestr("a.bvh", person_text())
+    for name, message in (
+        ("deep", "they lie deeper: path = '.*walks'"),
+        ("07", 'looks like CMU.*; use = "cmu-asf-amc"'),
+        ("walks.zip", "unpack it first"),
+    ):
+        with pytest.raises(DataError, match=message):
+            bvh_motion(BvhConfig(path=str(tmp_path / name))).prepare(tmp_path / "out")
+
+
 def test_unlikely_unit_is_refused(person: Callable[..., Bvh]) -> None:
     with pytest.raises(DataError, match="unit_m = "):
         convert(person(unit_m=123.0), "a", BvhConfig(), WHERE)
 
 
-@settings(max_examples=60)
+@settings(max_examples=220)
 @given(st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, 2), st.integers(0, 255)), min_size=1, max_size=6))
 def test_mutated_bytes_raise_data_errors_only(
     tmp_path_factory: pytest.TempPathFactory, person_text: Callable[..., str], edits: list[tuple[int, int, int]]

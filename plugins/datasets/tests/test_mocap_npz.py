@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sa3dhp_core.cards import skeleton
@@ -198,3 +199,38 @@ def test_content_of_a_name() -> None:
     assert content_of("dataset-1_walk-back_sad_001", pattern) == "walk-back"
     assert content_of("jumping_07", pattern) == "jumping"
     assert content_of("42", pattern) == "42"
+
+
+SHAPES = st.lists(st.sampled_from([0, 1, 2, 12, 13, 17, 3, 240]), max_size=3).map(tuple)
+KINDS = st.sampled_from(["f8", "f4", "i8", "u1", "?", "c16", "U3", "S3", "O"])
+EDITS = st.tuples(st.integers(0, 10**9), st.integers(0, 2), st.integers(0, 255))
+
+
+@settings(max_examples=220, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.dictionaries(
+        st.sampled_from(["positions", "clip_start", "clip_names", "fps", "joints"]),
+        st.none() | st.tuples(SHAPES, KINDS, st.sampled_from([0, 1, -1, 1e300, np.nan, np.inf])),
+        max_size=2,
+    ),
+    st.lists(EDITS, max_size=3),
+)
+def test_mutated_files_raise_data_errors_only(
+    npz_file: Callable[..., Path], replaced: dict[str, Any], edits: list[tuple[int, int, int]]
+) -> None:
+    """Arrays exchanged for any others, then perhaps bytes changed."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        arrays = {key: drawn and np.full(drawn[0], drawn[2]).astype(drawn[1]) for key, drawn in replaced.items()}
+    path = npz_file("mutated.npz", **arrays)
+    content = bytearray(path.read_bytes())
+    for place, kind, value in edits:
+        index = place % len(content)
+        content[index : index + (0 if kind == 2 else 1 + value * (kind == 1))] = b"" if kind == 1 else bytes([value])
+    path.write_bytes(bytes(content))
+    try:
+        clips = list(read_clips(path, {}))
+    except DataError as error:
+        assert "mutated.npz" in str(error)
+    else:
+        assert all(clip.positions.shape[1:] == (17, 3) for clip in clips)
