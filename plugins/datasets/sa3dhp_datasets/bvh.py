@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import attrs
 import numpy as np
 
+from sa3dhp_core.bvh import Bvh
 from sa3dhp_core.errors import DataError
-from sa3dhp_core.store import ArrayPoses
-from sa3dhp_datasets.bvh_file import Bvh, read_bvh
+from sa3dhp_datasets.bvh_file import read_bvh
 from sa3dhp_datasets.config import BvhConfig
-from sa3dhp_datasets.inputs import input_files, offered
-from sa3dhp_datasets.motion import Clip, check_fps, check_positions, is_prepared, write_splits
+from sa3dhp_datasets.inputs import input_files
+from sa3dhp_datasets.joint_names import table
+from sa3dhp_datasets.motion import Clip, MotionData, check_fps, check_positions
 from sa3dhp_datasets.rigs import find_sources, guess_unit_m, house_positions, kinematics
 
 
@@ -38,7 +38,8 @@ def convert(bvh: Bvh, name: str, config: BvhConfig, where: str) -> Converted:
     Raises:
         DataError: joints that cannot be mapped, a unit that cannot be guessed, positions that overflow, no frame left.
     """
-    rig, sources = find_sources([joint.name for joint in bvh.joints], config.rig, config.joints, where)
+    names = [joint.name for joint in bvh.joints]
+    rig, sources = find_sources(names, config.rig, config.joints, table("rigs.toml"), where)
     if config.skip_frames >= len(bvh.values):
         raise DataError("no frame is left", where=where, found=f"{len(bvh.values)} frames", hint="a lower skip_frames")
     kept = attrs.evolve(bvh, values=bvh.values[config.skip_frames :: config.stride])
@@ -51,20 +52,10 @@ def convert(bvh: Bvh, name: str, config: BvhConfig, where: str) -> Converted:
     return Converted(clip, rig, unit)
 
 
-class BvhFolder:
-    """`PoseData` over BVH files."""
+def bvh_motion(config: BvhConfig) -> MotionData:
+    """`PoseData` over BVH files; ``prepared.json`` tells each file's rig and unit."""
 
-    def __init__(self, config: BvhConfig) -> None:
-        self._config = config
-        self._shares = {"validation": config.validation, "test": config.test}
-        self._patterns = {"validation": config.validation_contents, "test": config.test_contents}
-        self.splits = offered(self._shares, self._patterns)
-
-    def prepare(self, folder: Path) -> None:
-        """Convert all files; ``prepared.json`` tells each file's rig and unit. Raises `DataError` on bad input."""
-        if is_prepared(folder, self.splits):
-            return
-        config = self._config
+    def read() -> tuple[Iterator[Clip], dict[str, object]]:
         files = input_files((config.path, *config.paths), ".bvh")
         decided: dict[str, dict[str, object]] = {}
 
@@ -74,19 +65,6 @@ class BvhFolder:
                 decided[str(path)] = {"rig": converted.rig, "unit_m": converted.unit_m}
                 yield converted.clip
 
-        write_splits(
-            folder,
-            clips(),
-            fps=config.fps,
-            min_frames=config.min_frames,
-            contents=config.contents,
-            content_pattern=config.content_pattern,
-            shares=self._shares,
-            patterns=self._patterns,
-            licence=config.licence,
-            report={"files": decided, "unit_guessed": config.unit_m is None},
-        )
+        return clips(), {"files": decided, "unit_guessed": config.unit_m is None}
 
-    def sequences(self, folder: Path, split: str) -> ArrayPoses:
-        """The split's motion."""
-        return ArrayPoses(folder, split)
+    return MotionData(config, read)

@@ -1,37 +1,18 @@
-"""The BVH file format: text to a hierarchy with channel values. Knows no rig and computes no position."""
+"""Reading the BVH file format: text to a hierarchy with channel values. Knows no rig and computes no position."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from sa3dhp_core.bvh import CHANNELS, END, Bvh, BvhJoint
 from sa3dhp_core.errors import DataError, nearest
+from sa3dhp_datasets.lines import read_text
 
-CHANNELS = ("Xposition", "Yposition", "Zposition", "Xrotation", "Yrotation", "Zrotation")
 _CHANNEL = {name.lower(): name for name in CHANNELS}
-
-
-@attrs.frozen
-class BvhJoint:
-    """A joint: its name (an End Site is called ``parent.end``), parent index (-1: none), OFFSET, CHANNELS in order."""
-
-    name: str
-    parent: int
-    offset: tuple[float, float, float]
-    channels: tuple[str, ...]
-
-
-@attrs.frozen
-class Bvh:
-    """A file: joints with parents first, ``values (T, all channels)`` in the file's units and degrees."""
-
-    joints: tuple[BvhJoint, ...]
-    frame_time_s: float
-    values: NDArray[np.float64]
 
 
 class _Tokens:
@@ -89,13 +70,7 @@ def read_bvh(path: Path) -> Bvh:
         DataError: truncated header, mislabelled channels, missing, short or long motion rows, values that are no
             finite numbers; always with the line.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError("not a text file", where=str(path), found=str(error), expected="BVH") from error
-    except OSError as error:
-        raise DataError(f"cannot be read: {error}", where=str(path)) from error
-    return parse_bvh(text, str(path))
+    return parse_bvh(read_text(path, "BVH"), str(path))
 
 
 def parse_bvh(text: str, where: str) -> Bvh:
@@ -131,7 +106,7 @@ def _hierarchy(tokens: _Tokens) -> tuple[BvhJoint, ...]:
                 break
             if word == "end":
                 tokens.take("Site")
-                _joint(tokens, f"{joints[stack[-1]].name}.end", stack[-1], joints, end=True)
+                _joint(tokens, f"{joints[stack[-1]].name}{END}", stack[-1], joints, end=True)
             elif word == "}":
                 stack.pop()
                 if len(stack) == 1:
@@ -202,28 +177,3 @@ def _motion(lines: list[str], header: int, frames: int, width: int, where: str) 
                 expected="a finite number",
             )
     return values
-
-
-def format_bvh(bvh: Bvh) -> str:
-    """The text of a file; `parse_bvh` reads it back. An End Site is a joint whose name ends in ``.end``."""
-    children: dict[int, list[int]] = {}
-    for index, joint in enumerate(bvh.joints):
-        children.setdefault(joint.parent, []).append(index)
-    lines = ["HIERARCHY"]
-
-    def write(index: int, depth: int) -> None:
-        joint, pad = bvh.joints[index], "  " * depth
-        end = joint.name.endswith(".end")
-        lines.append(pad + ("End Site" if end else f"{'ROOT' if joint.parent < 0 else 'JOINT'} {joint.name}"))
-        lines.append(pad + "{")
-        lines.append(f"{pad}  OFFSET {' '.join(repr(float(x)) for x in joint.offset)}")
-        if not end:
-            lines.append(f"{pad}  CHANNELS {len(joint.channels)} {' '.join(joint.channels)}")
-        for child in children.get(index, ()):
-            write(child, depth + 1)
-        lines.append(pad + "}")
-
-    write(0, 0)
-    lines += ["MOTION", f"Frames: {len(bvh.values)}", f"Frame Time: {bvh.frame_time_s!r}"]
-    lines += [" ".join(repr(float(x)) for x in row) for row in bvh.values]
-    return "\n".join(lines) + "\n"

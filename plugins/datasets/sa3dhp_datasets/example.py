@@ -13,9 +13,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from sa3dhp_core.bvh import Bvh, BvhJoint, format_bvh
 from sa3dhp_core.cards import skeleton
 from sa3dhp_datasets.bvh import convert
-from sa3dhp_datasets.bvh_file import Bvh, BvhJoint, format_bvh
 from sa3dhp_datasets.config import BvhConfig
 
 ROTATIONS = ("Zrotation", "Xrotation", "Yrotation")

@@ -1,4 +1,4 @@
-"""Finding input files and splitting them by name. Opens nothing."""
+"""Finding input files and splitting them by name. Opens nothing but to name what is no input."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from sa3dhp_core.errors import DataError, RecipeError, nearest
+from sa3dhp_datasets.layouts import is_archive, looks_like, neighbour
 
 SPLITS = ("train", "validation", "test")
 
@@ -29,23 +30,25 @@ def input_files(paths: Iterable[str], suffix: str) -> tuple[Path, ...]:
             if not inside:
                 here = sorted(p.name for p in path.iterdir())[:5]
                 raise DataError(
-                    f"the folder has no {suffix} file", where=str(path), found=", ".join(here) or "an empty folder"
+                    f"the folder has no {suffix} file",
+                    where=str(path),
+                    found=", ".join(here) or "an empty folder",
+                    hint=looks_like(path, suffix),
                 )
             found.update(dict.fromkeys(inside))
         elif path.is_file():
             if path.suffix.lower() != suffix:
                 raise DataError(
-                    "a file of another type", where=str(path), found=path.suffix or "no suffix", expected=suffix
+                    "a file of another type",
+                    where=str(path),
+                    found=path.suffix or "no suffix",
+                    expected=suffix,
+                    hint="unpack it first" if is_archive(path) else None,
                 )
             found[path] = None
         else:
-            raise DataError("no such file or folder", where=str(path), hint=_neighbour(path))
+            raise DataError("no such file or folder", where=str(path), hint=neighbour(path))
     return tuple(found)
-
-
-def _neighbour(path: Path) -> str | None:
-    parent = path.parent
-    return nearest(path.name, (p.name for p in parent.iterdir())) if parent.is_dir() else f"{parent} does not exist"
 
 
 def content_of(name: str, pattern: str) -> str:

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sa3dhp_core.errors import DataError, nearest
-from sa3dhp_core.store import ArrayPoses
 from sa3dhp_datasets.config import MocapNpzConfig
-from sa3dhp_datasets.inputs import input_files, offered
+from sa3dhp_datasets.inputs import input_files
 from sa3dhp_datasets.joint_names import columns
-from sa3dhp_datasets.motion import Clip, check_fps, is_prepared, write_splits
+from sa3dhp_datasets.motion import Clip, MotionData, check_fps
 
 
 def read_arrays(path: Path, keys: tuple[str, ...]) -> dict[str, NDArray[np.generic]]:
@@ -97,34 +96,12 @@ def read_clips(path: Path, joints: Mapping[str, str], stride: int = 1) -> Iterat
         yield Clip(str(name), rate / stride, clip, str(path))
 
 
-class MocapNpz:
+def npz_motion(config: MocapNpzConfig) -> MotionData:
     """`PoseData` over npz files of motion capture."""
 
-    def __init__(self, config: MocapNpzConfig) -> None:
-        self._config = config
-        self._shares = {"validation": config.validation, "test": config.test}
-        self._patterns = {"validation": config.validation_contents, "test": config.test_contents}
-        self.splits = offered(self._shares, self._patterns)
-
-    def prepare(self, folder: Path) -> None:
-        """Convert all files; raises `DataError` on bad input and leaves no half-written split."""
-        if is_prepared(folder, self.splits):
-            return
-        config = self._config
+    def read() -> tuple[Iterator[Clip], dict[str, object]]:
         files = input_files((config.path, *config.paths), ".npz")
-        write_splits(
-            folder,
-            (clip for path in files for clip in read_clips(path, config.joints, config.stride)),
-            fps=config.fps,
-            min_frames=config.min_frames,
-            contents=config.contents,
-            content_pattern=config.content_pattern,
-            shares=self._shares,
-            patterns=self._patterns,
-            licence=config.licence,
-            report={"files": [str(path) for path in files]},
-        )
+        clips = (clip for path in files for clip in read_clips(path, config.joints, config.stride))
+        return clips, {"files": [str(path) for path in files]}
 
-    def sequences(self, folder: Path, split: str) -> ArrayPoses:
-        """The split's motion."""
-        return ArrayPoses(folder, split)
+    return MotionData(config, read)

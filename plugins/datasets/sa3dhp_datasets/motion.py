@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import attrs
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from sa3dhp_core.atomic import write_json
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError, nearest
-from sa3dhp_core.store import split_file, write_poses
+from sa3dhp_core.store import ArrayPoses, split_file, write_poses
+from sa3dhp_datasets.config import MotionConfig
 from sa3dhp_datasets.inputs import assign, content_of, matches, offered
 
 _log = logging.getLogger(__name__)
@@ -66,36 +68,53 @@ def check_fps(fps: float, where: str) -> float:
     return fps
 
 
-def write_splits(
-    folder: Path,
-    clips: Iterable[Clip],
-    *,
-    fps: float | None,
-    min_frames: int,
-    contents: Sequence[str],
-    content_pattern: str,
-    shares: Mapping[str, float],
-    patterns: Mapping[str, Sequence[str]],
-    licence: str,
-    report: Mapping[str, object],
-) -> None:
+def rate_of(name: str, usual: float, rates: Mapping[str, float]) -> float:
+    """Frames per second of a clip: of the first pattern that fits its name, else the usual ones."""
+    return next((fps for pattern, fps in rates.items() if fnmatchcase(name, pattern)), usual)
+
+
+class MotionData:
+    """`PoseData` over the clips that `read` finds.
+
+    Args:
+        keys: how clips are chosen, resampled and dealt to splits.
+        read: gives clips, read lazily, and facts about them, complete when the last clip is read.
+    """
+
+    def __init__(self, keys: MotionConfig, read: Callable[[], tuple[Iterable[Clip], Mapping[str, object]]]) -> None:
+        self._keys, self._read = keys, read
+        self.splits = offered(*_dealt(keys))
+
+    def prepare(self, folder: Path) -> None:
+        """Convert all files, once; raises `DataError` on bad input and leaves no half-written split."""
+        if not is_prepared(folder, self.splits):
+            write_splits(folder, *self._read(), self._keys)
+
+    def sequences(self, folder: Path, split: str) -> ArrayPoses:
+        """The split's motion."""
+        return ArrayPoses(folder, split)
+
+
+def _dealt(keys: MotionConfig) -> tuple[dict[str, float], dict[str, tuple[str, ...]]]:
+    """Split to its share of the clips, and split to its shell patterns."""
+    patterns = {"validation": keys.validation_contents, "test": keys.test_contents}
+    return {"validation": keys.validation, "test": keys.test}, patterns
+
+
+def write_splits(folder: Path, clips: Iterable[Clip], report: Mapping[str, object], keys: MotionConfig) -> None:
     """Resample, select, split and write motion; ``prepared.json``, written last, says what became of it.
 
     Args:
         folder: of the prepared data set.
         clips: read lazily.
-        fps: to resample to, or None for the rate that all clips share.
-        min_frames: shorter clips are left out, and counted in the report.
-        contents: shell patterns of the clips to use, all where empty.
-        content_pattern: see `inputs.content_of`.
-        shares: split name to its share of the clips.
-        patterns: split name to shell patterns.
-        licence: of the motion.
         report: more facts for ``prepared.json``.
+        keys: which clips, at which rate, in which split.
 
     Raises:
         DataError: no clip is left, rates differ without `fps`, names repeat, or positions are not finite.
     """
+    fps, min_frames, contents, content_pattern = keys.fps, keys.min_frames, keys.contents, keys.content_pattern
+    shares, patterns = _dealt(keys)
     kept: dict[str, Clip] = {}
     short, seen = 0, set()
     for clip in clips:
@@ -110,7 +129,7 @@ def write_splits(
             continue
         if clip.name in kept:
             raise DataError("two clips have one name", where=clip.where, found=clip.name, hint=kept[clip.name].where)
-        kept[clip.name] = attrs.evolve(clip, positions=positions, fps=fps or clip.fps)
+        kept[clip.name] = attrs.evolve(clip, positions=np.ascontiguousarray(positions), fps=fps or clip.fps)
     if not kept:
         raise DataError(
             "no clip is left",
@@ -135,10 +154,16 @@ def write_splits(
             positions=torch.from_numpy(np.concatenate([clip.positions for clip, _ in chosen]).astype(np.float32)),
             starts=torch.tensor(lengths).cumsum(0),
             fps=next(iter(rates)),
-            licence=licence,
+            licence=keys.licence,
             families=[content for _, content in chosen],
         )
-    facts = {**report, "clips": len(kept), "left_out_short": short, "fps": float(next(iter(rates))), "licence": licence}
+    facts = {
+        **report,
+        "clips": len(kept),
+        "left_out_short": short,
+        "fps": float(next(iter(rates))),
+        "licence": keys.licence,
+    }
     facts["splits"] = {
         s: [n for (n, _), t in zip(named, splits, strict=True) if t == s] for s in offered(shares, patterns)
     }

@@ -9,10 +9,10 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from sa3dhp_core.bvh import Bvh
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError, RecipeError, nearest
-from sa3dhp_datasets.bvh_file import Bvh
-from sa3dhp_datasets.joint_names import house_joint_check, plain, table
+from sa3dhp_datasets.joint_names import house_joint_check, plain
 
 UNITS_M: dict[str, float] = {
     "metre": 1.0,
@@ -77,14 +77,15 @@ def kinematics(bvh: Bvh) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def find_sources(
-    names: Sequence[str], rig: str, given: Mapping[str, Sequence[str]], where: str
+    names: Sequence[str], rig: str, given: Mapping[str, Sequence[str]], rigs: Mapping[str, Any], where: str
 ) -> tuple[str, dict[str, Source]]:
     """The rig that fits a file's joints, and where each house joint comes from.
 
     Args:
         names: the file's joints.
-        rig: id in rigs.toml, or empty for the first that fits.
+        rig: id in `rigs`, or empty for the first that fits.
         given: house joint to the file's joints whose mean it is, before the rig's.
+        rigs: a table such as rigs.toml.
         where: for errors.
 
     Raises:
@@ -92,7 +93,6 @@ def find_sources(
         DataError: a joint cannot be mapped, listed for the rig that comes closest, or its name is ambiguous.
     """
     house_joint_check(given)
-    rigs: dict[str, Any] = table("rigs.toml")
     if rig and rig not in rigs:
         raise RecipeError(f"no rig {rig!r}", where="rig", hint=nearest(rig, rigs))
     places: dict[str, list[int]] = {}
@@ -134,19 +134,30 @@ def _source(entry: Mapping[str, Any], places: Mapping[str, list[int]], where: st
     )
 
 
+def leg_length(positions: NDArray[np.float64], sources: Mapping[str, Source]) -> float:
+    """From hip over knee to ankle, mean of both legs in the first frame, in the positions' unit."""
+    leg = 0.0
+    for side in ("left", "right"):
+        chain = [positions[0, list(sources[f"{side}_{part}"].of)].mean(0) for part in ("hip", "knee", "ankle")]
+        leg += 0.5 * float(np.linalg.norm(chain[1] - chain[0]) + np.linalg.norm(chain[2] - chain[1]))
+    return leg
+
+
+def _usual_unit(leg: float) -> str | None:
+    """The usual unit that makes legs most like a person's, if any."""
+    fitting = {name: leg * m for name, m in UNITS_M.items() if _LEG_RANGE_M[0] <= leg * m <= _LEG_RANGE_M[1]}
+    return min(fitting, key=lambda name: abs(np.log(fitting[name] / LEG_M))) if fitting else None
+
+
 def guess_unit_m(positions: NDArray[np.float64], sources: Mapping[str, Source], where: str) -> float:
     """Metres in a unit of the file: the usual unit that makes the legs (hip, knee, ankle) most like a person's.
 
     Raises:
         DataError: no usual unit makes them 0.55 to 1.20 m long.
     """
-    leg = 0.0
-    for side in ("left", "right"):
-        chain = [positions[0, list(sources[f"{side}_{part}"].of)].mean(0) for part in ("hip", "knee", "ankle")]
-        leg += 0.5 * float(np.linalg.norm(chain[1] - chain[0]) + np.linalg.norm(chain[2] - chain[1]))
-    lengths = {name: leg * unit for name, unit in UNITS_M.items()}
-    fitting = {name: m for name, m in lengths.items() if _LEG_RANGE_M[0] <= m <= _LEG_RANGE_M[1]}
-    if not fitting:
+    leg = leg_length(positions, sources)
+    unit = _usual_unit(leg)
+    if unit is None:
         raise DataError(
             "the unit of length cannot be guessed",
             where=where,
@@ -154,7 +165,32 @@ def guess_unit_m(positions: NDArray[np.float64], sources: Mapping[str, Source], 
             expected=f"{_LEG_RANGE_M[0]} to {_LEG_RANGE_M[1]} m in one of: {', '.join(UNITS_M)}",
             hint="unit_m = METRES_IN_ONE_UNIT",
         )
-    return UNITS_M[min(fitting, key=lambda name: abs(np.log(fitting[name] / LEG_M)))]
+    return UNITS_M[unit]
+
+
+def need_size(
+    positions: NDArray[np.float64], sources: Mapping[str, Source], unit_m: float, where: str, key: str | None = None
+) -> None:
+    """Raise `DataError`, naming the unit that it looks like, where legs are not 0.55 to 1.20 m long.
+
+    Args:
+        positions: ``(T, joints, 3)`` in units of `unit_m`.
+        sources: where the house joints come from.
+        unit_m: metres in a unit.
+        where: for errors.
+        key: of the recipe that sets the unit, if any.
+    """
+    leg = leg_length(positions, sources)
+    if not _LEG_RANGE_M[0] <= leg * unit_m <= _LEG_RANGE_M[1]:
+        unit = _usual_unit(leg)
+        change = f"{key} = {UNITS_M[unit]:.6g}" if key and unit else f"give {key or 'metres'}"
+        raise DataError(
+            "the body has no person's size",
+            where=where,
+            found=f"legs of {leg * unit_m:.4g} m, {leg:.4g} units of {unit_m:.6g} m",
+            expected=f"{_LEG_RANGE_M[0]} to {_LEG_RANGE_M[1]} m",
+            hint=f"a unit looks like a {unit}: {change}" if unit else change,
+        )
 
 
 def house_positions(

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sa3dhp_core.bvh import Bvh, format_bvh
 from sa3dhp_datasets import example
-from sa3dhp_datasets.bvh_file import Bvh, format_bvh
 
 MOCAP = Path(__file__).resolve().parents[4] / "shared" / "data" / "mocap"
 

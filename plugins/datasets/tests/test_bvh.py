@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import attrs
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from sa3dhp_core.bvh import CHANNELS, Bvh, BvhJoint, format_bvh, write_bvh
+from sa3dhp_core.bvh_of_poses import bvh_of_poses
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError, RecipeError
-from sa3dhp_datasets.bvh import BvhFolder, convert
-from sa3dhp_datasets.bvh_file import CHANNELS, Bvh, BvhJoint, format_bvh, parse_bvh, read_bvh
+from sa3dhp_core.geometry import forward_kinematics, standard_lengths
+from sa3dhp_datasets.bvh import bvh_motion, convert
+from sa3dhp_datasets.bvh_file import parse_bvh, read_bvh
 from sa3dhp_datasets.config import BvhConfig
 from sa3dhp_datasets.joint_names import table
 from sa3dhp_datasets.mocap_npz import read_clips
@@ -143,7 +148,7 @@ def test_folder_is_prepared_once_and_reported(tmp_path: Path, person_text: Calla
     source.mkdir()
     for index in range(6):
         (source / f"set_walk_{index:03d}.bvh").write_text(person_text(frames=31 + index, fps=30.0))
-    data = BvhFolder(BvhConfig(path=str(source), fps=10.0))
+    data = bvh_motion(BvhConfig(path=str(source), fps=10.0))
     data.prepare(out)
     before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
     data.prepare(out)
@@ -187,7 +192,7 @@ def test_broken_files_are_named(case: str, tmp_path: Path, person_text: Callable
     path = tmp_path / "a.bvh"
     path.write_text(spoil(person_text()))
     with pytest.raises(DataError, match=message) as caught:
-        BvhFolder(BvhConfig(path=str(path), validation=0.0, test=0.0)).prepare(tmp_path / "out")
+        bvh_motion(BvhConfig(path=str(path), validation=0.0, test=0.0)).prepare(tmp_path / "out")
     assert str(path) in str(caught.value)
     assert not (tmp_path / "out").exists()
 
@@ -200,12 +205,28 @@ def test_two_joints_of_one_name_are_refused_where_they_matter(person_text: Calla
         convert(parse_bvh(text, WHERE), "a", BvhConfig(joints={"spine": ("Spine",)}), WHERE)
 
 
+def test_folders_that_hold_something_else_are_named(tmp_path: Path, person_text: Callable[..., str]) -> None:
+    (tmp_path / "deep" / "walks").mkdir(parents=True)
+    (tmp_path / "deep" / "walks" / "a.bvh").write_text(person_text())
+    (tmp_path / "07").mkdir()
+    (tmp_path / "07" / "07_01.amc").write_text(":DEGREES")
+    with zipfile.ZipFile(tmp_path / "walks.zip", "w") as archive:
+        archive.writestr("a.bvh", person_text())
+    for name, message in (
+        ("deep", "they lie deeper: path = '.*walks'"),
+        ("07", 'looks like CMU.*; use = "cmu-asf-amc"'),
+        ("walks.zip", "unpack it first"),
+    ):
+        with pytest.raises(DataError, match=message):
+            bvh_motion(BvhConfig(path=str(tmp_path / name))).prepare(tmp_path / "out")
+
+
 def test_unlikely_unit_is_refused(person: Callable[..., Bvh]) -> None:
     with pytest.raises(DataError, match="unit_m = "):
         convert(person(unit_m=123.0), "a", BvhConfig(), WHERE)
 
 
-@settings(max_examples=60)
+@settings(max_examples=220)
 @given(st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, 2), st.integers(0, 255)), min_size=1, max_size=6))
 def test_mutated_bytes_raise_data_errors_only(
     tmp_path_factory: pytest.TempPathFactory, person_text: Callable[..., str], edits: list[tuple[int, int, int]]
@@ -248,3 +269,20 @@ def test_every_rig_is_found_by_its_names(rig: str, person: Callable[..., Bvh]) -
         expected = np.mean([rest[names.index(name)] for name in entry["of"]], axis=0) * 0.01
         extended = entry.get("distance_m", 0.0) or float(np.linalg.norm(entry.get("local_offset_m", 0.0)))
         assert np.linalg.norm(found.clip.positions[0, index] - expected) == pytest.approx(extended, abs=1e-9)
+
+
+@given(st.integers(0, 2**31), st.integers(1, 5), st.sampled_from([1.0, 0.01]), st.sampled_from([25.0, 29.97, 30.0]))
+def test_poses_that_are_written_are_read_back(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, frames: int, unit_m: float, fps: float
+) -> None:
+    """The core's writer and this reader: the same joints in the world, whatever the unit."""
+    house, generator = skeleton(), torch.Generator().manual_seed(seed)
+    directions = torch.nn.functional.normalize(torch.randn(frames, len(house), 3, generator=generator), dim=-1)
+    poses = forward_kinematics(directions, standard_lengths(house), house) + torch.randn(
+        frames, 1, 3, generator=generator
+    )
+    path = tmp_path_factory.getbasetemp() / "written.bvh"
+    write_bvh(path, bvh_of_poses(poses, house, fps, frame="world", unit_m=unit_m))
+    found = convert(read_bvh(path), "written", BvhConfig(), str(path))
+    assert (found.rig, found.unit_m, found.clip.fps) == ("house", unit_m, pytest.approx(fps, rel=5e-4))
+    np.testing.assert_allclose(found.clip.positions, poses.numpy(), atol=1e-4)

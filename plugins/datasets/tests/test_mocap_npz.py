@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError, RecipeError
 from sa3dhp_datasets.config import MocapNpzConfig
 from sa3dhp_datasets.inputs import assign, content_of
-from sa3dhp_datasets.mocap_npz import MocapNpz, read_clips
+from sa3dhp_datasets.mocap_npz import npz_motion, read_clips
 from sa3dhp_datasets.motion import resample
 
 SHARES = {"validation": 0.1, "test": 0.1}
@@ -29,7 +30,7 @@ def test_real_set_is_read(mocap: Path, tmp_path: Path) -> None:
         validation_contents=("walk-*",),
         test_contents=("dash", "kick"),
     )
-    data = MocapNpz(config)
+    data = npz_motion(config)
     data.prepare(tmp_path)
     families = {split: set(data.sequences(tmp_path, split).families()) for split in data.splits}
     assert families["validation"] == {"walk-back", "walk-left", "walk-right"}
@@ -80,7 +81,7 @@ def test_wrong_files_are_named(case: str, npz_file: Callable[..., Path], tmp_pat
     replaced, message = WRONG[case]
     path = npz_file(**replaced)
     with pytest.raises(DataError, match=message) as caught:
-        MocapNpz(MocapNpzConfig(path=str(path))).prepare(tmp_path / "out")
+        npz_motion(MocapNpzConfig(path=str(path))).prepare(tmp_path / "out")
     assert "motion.npz" in str(caught.value)
     assert not (tmp_path / "out").exists()
 
@@ -121,23 +122,23 @@ def test_wrong_paths_are_named(npz_file: Callable[..., Path], tmp_path: Path) ->
         (str(tmp_path / "a.txt"), "another type"),
     ):
         with pytest.raises(DataError, match=message):
-            MocapNpz(MocapNpzConfig(path=path)).prepare(tmp_path / "out")
+            npz_motion(MocapNpzConfig(path=path)).prepare(tmp_path / "out")
 
 
 def test_contents_that_nothing_fits(npz_file: Callable[..., Path], tmp_path: Path) -> None:
     path = str(npz_file())
     with pytest.raises(DataError, match="did you mean 'walk'"):
-        MocapNpz(MocapNpzConfig(path=path, contents=("wlak",))).prepare(tmp_path / "out")
+        npz_motion(MocapNpzConfig(path=path, contents=("wlak",))).prepare(tmp_path / "out")
     with pytest.raises(DataError, match="did you mean 'jump'"):
-        MocapNpz(MocapNpzConfig(path=path, test_contents=("jmup",))).prepare(tmp_path / "out")
+        npz_motion(MocapNpzConfig(path=path, test_contents=("jmup",))).prepare(tmp_path / "out")
     with pytest.raises(DataError, match="min_frames"):
-        MocapNpz(MocapNpzConfig(path=path, min_frames=21)).prepare(tmp_path / "out")
+        npz_motion(MocapNpzConfig(path=path, min_frames=21)).prepare(tmp_path / "out")
     with pytest.raises(RecipeError, match="content"):
-        MocapNpz(MocapNpzConfig(path=path, content_pattern="(a")).prepare(tmp_path / "out")
+        npz_motion(MocapNpzConfig(path=path, content_pattern="(a")).prepare(tmp_path / "out")
 
 
 def test_window_longer_than_every_clip(npz_file: Callable[..., Path], tmp_path: Path) -> None:
-    data = MocapNpz(MocapNpzConfig(path=str(npz_file())))
+    data = npz_motion(MocapNpzConfig(path=str(npz_file())))
     data.prepare(tmp_path / "out")
     with pytest.raises(DataError, match="20 frames"):
         data.sequences(tmp_path / "out", "train").draw(1, 21, torch.Generator())
@@ -147,8 +148,8 @@ def test_files_of_different_rates_need_fps(npz_file: Callable[..., Path], tmp_pa
     first = npz_file("a.npz")
     second = npz_file("b.npz", fps=np.array(60.0), clip_names=np.array([f"other_sit_{i}" for i in range(12)]))
     with pytest.raises(DataError, match="fps = 30"):
-        MocapNpz(MocapNpzConfig(path=str(first), paths=(str(second),))).prepare(tmp_path / "out")
-    data = MocapNpz(MocapNpzConfig(path=str(first), paths=(str(second),), fps=15.0))
+        npz_motion(MocapNpzConfig(path=str(first), paths=(str(second),))).prepare(tmp_path / "out")
+    data = npz_motion(MocapNpzConfig(path=str(first), paths=(str(second),), fps=15.0))
     data.prepare(tmp_path / "out")
     lengths = {len(motion) for split in data.splits for motion in data.sequences(tmp_path / "out", split).sequences()}
     assert lengths == {10, 5}
@@ -198,3 +199,38 @@ def test_content_of_a_name() -> None:
     assert content_of("dataset-1_walk-back_sad_001", pattern) == "walk-back"
     assert content_of("jumping_07", pattern) == "jumping"
     assert content_of("42", pattern) == "42"
+
+
+SHAPES = st.lists(st.sampled_from([0, 1, 2, 12, 13, 17, 3, 240]), max_size=3).map(tuple)
+KINDS = st.sampled_from(["f8", "f4", "i8", "u1", "?", "c16", "U3", "S3", "O"])
+EDITS = st.tuples(st.integers(0, 10**9), st.integers(0, 2), st.integers(0, 255))
+
+
+@settings(max_examples=220, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.dictionaries(
+        st.sampled_from(["positions", "clip_start", "clip_names", "fps", "joints"]),
+        st.none() | st.tuples(SHAPES, KINDS, st.sampled_from([0, 1, -1, 1e300, np.nan, np.inf])),
+        max_size=2,
+    ),
+    st.lists(EDITS, max_size=3),
+)
+def test_mutated_files_raise_data_errors_only(
+    npz_file: Callable[..., Path], replaced: dict[str, Any], edits: list[tuple[int, int, int]]
+) -> None:
+    """Arrays exchanged for any others, then perhaps bytes changed."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        arrays = {key: drawn and np.full(drawn[0], drawn[2]).astype(drawn[1]) for key, drawn in replaced.items()}
+    path = npz_file("mutated.npz", **arrays)
+    content = bytearray(path.read_bytes())
+    for place, kind, value in edits:
+        index = place % len(content)
+        content[index : index + (0 if kind == 2 else 1 + value * (kind == 1))] = b"" if kind == 1 else bytes([value])
+    path.write_bytes(bytes(content))
+    try:
+        clips = list(read_clips(path, {}))
+    except DataError as error:
+        assert "mutated.npz" in str(error)
+    else:
+        assert all(clip.positions.shape[1:] == (17, 3) for clip in clips)

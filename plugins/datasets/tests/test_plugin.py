@@ -21,7 +21,7 @@ COMPONENTS = (*plugin.sa3dhp_pose_data(), *plugin.sa3dhp_image_data())
 
 
 def test_descriptors_load_and_explain_every_key() -> None:
-    assert [component.id for component in COMPONENTS] == ["bvh", "mocap-npz", "video-folder"]
+    assert [component.id for component in COMPONENTS] == ["amass", "bvh", "cmu-asf-amc", "mocap-npz", "video-folder"]
     for component in COMPONENTS:
         config = component.load_config()
         assert all(field.metadata["help"] for field in config.__attrs_attrs__)  # type: ignore[attr-defined]
@@ -40,7 +40,9 @@ def test_listing_imports_no_torch() -> None:
 def test_tables_become_configs(component: Component) -> None:
     cls = component.load_config()
     tables: dict[str, dict[str, Any]] = {
+        "amass": {"path": "a", "body_model": "b", "fps": 10, "rates": {"CMU/62/*": 60.0}, "test_contents": ["SFU"]},
         "bvh": {"path": "a", "fps": 10, "joints": {"spine": ["Spine", "Chest"]}, "contents": ["walk*"], "unit_m": 0.01},
+        "cmu-asf-amc": {"path": "a", "file_fps": 60, "rates": {"07_*": 120.0}, "joints": {"spine": ["thorax.end"]}},
         "mocap-npz": {"paths": ["a", "b"], "joints": {"spine": "Belly"}, "test": 0.0, "stride": 3},
         "video-folder": {"path": "a", "focal_px": 900, "test_videos": ["b*"], "max_gap": 2},
     }
@@ -59,10 +61,10 @@ def test_faces_are_the_protocols(
     import numpy as np
 
     from sa3dhp_datasets.config import MocapNpzConfig, VideoFolderConfig
-    from sa3dhp_datasets.mocap_npz import MocapNpz
+    from sa3dhp_datasets.mocap_npz import npz_motion
     from sa3dhp_datasets.video_folder import VideoFolder
 
-    motion = MocapNpz(MocapNpzConfig(path=str(npz_file()), licence="mine"))
+    motion = npz_motion(MocapNpzConfig(path=str(npz_file()), licence="mine"))
     motion.prepare(tmp_path / "motion")
     sequences = motion.sequences(tmp_path / "motion", "train")
     assert isinstance(sequences, PoseSequences) and sequences.licence == "mine"
