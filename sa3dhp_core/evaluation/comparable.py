@@ -21,22 +21,20 @@ def need_alike(prediction: Tensor, truth: Tensor, skeleton: Skeleton, coordinate
 
 
 def checked(prediction: Tensor, truth: Tensor, skeleton: Skeleton) -> tuple[Tensor, Tensor]:
-    """Both in double, with at least one leading axis, after refusing what cannot be compared."""
+    """Both in double, ``(J, 3, ...)`` with at least one further axis, after refusing what cannot be compared.
+
+    Poses then lie side by side in memory, and sums over joints and coordinates run over many of them at once.
+    """
     need_alike(prediction, truth, skeleton)
-    moving, fixed = (_samples_innermost(poses) for poses in (prediction, truth))
+    moving, fixed = (_joints_first(poses) for poses in (prediction, truth))
     for poses, name in ((moving, "predictions"), (fixed, "true poses")):
         if not bool(torch.isfinite(poses.sum())):
-            wrong = int((~torch.isfinite(poses)).flatten(-2).any(dim=-1).sum())
+            wrong = int((~torch.isfinite(poses)).flatten(0, 1).any(dim=0).sum())
             raise DataError(f"{name} have NaN or infinite joints", found=f"{wrong} such poses", expected="none")
     return moving, fixed.to(moving.device)
 
 
-def _samples_innermost(poses: Tensor) -> Tensor:
-    """The same ``(..., J, 3)`` in double, at least one leading axis; poses lie side by side in memory, joint by joint.
-
-    Sums over joints and coordinates then run over many poses at once.
-    """
+def _joints_first(poses: Tensor) -> Tensor:
     poses = poses.detach() if poses.dim() > 2 else poses.detach().unsqueeze(0)
     ordered = poses.movedim((-2, -1), (0, 1))
-    inner = torch.empty(ordered.shape, dtype=torch.float64, device=poses.device).copy_(ordered)
-    return inner.movedim((0, 1), (-2, -1))
+    return torch.empty(ordered.shape, dtype=torch.float64, device=poses.device).copy_(ordered)

@@ -16,55 +16,59 @@ MM = 1000.0
 
 
 def per_sample(protocol: Protocol, moving: Tensor, fixed: Tensor, read: Reading) -> Tensor:
-    """``(H, N, K)``: of each set of hypotheses, sample and counted joint, what the protocol averages.
+    """``(H, K, N)``: of each set of hypotheses, counted joint and sample, what the protocol averages.
 
-    Of ``cps`` with one column more, of the whole pose.
+    Of ``cps`` with one row more, of the whole pose. Takes ``(J, 3, ...)``; see `checked`.
     """
     moving, fixed = _placed(moving, fixed, read)
     if protocol.metric == "accel":
-        if moving.dim() < 4 or moving.shape[-3] < 3:
+        if moving.dim() < 4 or moving.shape[-1] < 3:
             raise DataError(
-                "acceleration needs sequences", found=tuple(moving.shape[:-2]), expected="(..., T >= 3) poses"
+                "acceleration needs sequences", found=tuple(moving.shape[2:]), expected="(..., T >= 3) poses"
             )
-        moving, fixed = (poses.diff(n=2, dim=-3) for poses in (moving, fixed))
-    moving, fixed = moving.flatten(0, -3), fixed.flatten(0, -3)
+        moving, fixed = moving.diff(n=2), fixed.diff(n=2)
+    moving, fixed = moving.flatten(2), fixed.flatten(2)
     distance_mm = _distance_mm(protocol, moving, fixed, read).unsqueeze(0)
     if protocol.hypotheses != "single":
-        mirrored = moving * moving.new_tensor([1.0, 1.0, -1.0])
+        mirrored = moving * moving.new_tensor([[1.0], [1.0], [-1.0]])
         other = _distance_mm(protocol, mirrored, fixed, read).unsqueeze(0)
         if protocol.hypotheses == "one-depth-mirror":
             distance_mm = torch.cat([distance_mm, other])
         else:
-            better = other.mean(dim=-1, keepdim=True) < distance_mm.mean(dim=-1, keepdim=True)
+            better = other.mean(dim=1, keepdim=True) < distance_mm.mean(dim=1, keepdim=True)
             distance_mm = torch.where(better, other, distance_mm)
     if protocol.metric == "cps":
-        distance_mm = torch.cat([distance_mm, distance_mm.amax(dim=-1, keepdim=True)], dim=-1)
+        distance_mm = torch.cat([distance_mm, distance_mm.amax(dim=1, keepdim=True)], dim=1)
     return _scored(protocol, distance_mm)
 
 
 def _placed(moving: Tensor, fixed: Tensor, read: Reading) -> tuple[Tensor, Tensor]:
-    """Both poses ``(..., J, 3)`` cut to the joints that are aligned, with true bones and at the root if so wanted."""
-    if read.columns != tuple(range(moving.shape[-2])):
-        moving, fixed = (poses[..., list(read.columns), :] for poses in (moving, fixed))
+    """Both poses ``(J, 3, ...)`` cut to the joints that are aligned, with true bones and at the root if so wanted."""
+    if read.columns != tuple(range(len(moving))):
+        moving, fixed = (poses[list(read.columns)] for poses in (moving, fixed))
     if read.tree is not None:
-        directions = bone_directions(moving, read.tree)
-        root = moving[..., [read.tree.index(read.tree.root)], :]
-        moving = root + forward_kinematics(directions, bone_lengths(fixed, read.tree), read.tree)
+        free, true = (poses.movedim((0, 1), (-2, -1)) for poses in (moving, fixed))
+        longer = forward_kinematics(bone_directions(free, read.tree), bone_lengths(true, read.tree), read.tree)
+        moving = moving[read.tree.index(read.tree.root)] + longer.movedim((-2, -1), (0, 1))
     if read.root is not None:
-        moving, fixed = (poses - poses[..., [read.root], :] for poses in (moving, fixed))
-    if read.aligned != tuple(range(moving.shape[-2])):
-        moving, fixed = (poses[..., list(read.aligned), :] for poses in (moving, fixed))
+        moving, fixed = moving - moving[read.root], fixed - fixed[read.root]
+    if read.aligned != tuple(range(len(moving))):
+        moving, fixed = (poses[list(read.aligned)] for poses in (moving, fixed))
     return moving, fixed
 
 
 def _distance_mm(protocol: Protocol, moving: Tensor, fixed: Tensor, read: Reading) -> Tensor:
-    if protocol.alignment == "procrustes":
-        apart = misfit(moving, fixed, scale=protocol.scale == "fitted")
+    """``(K, N)`` of the joints that count, of ``(J, 3, N)``."""
+    if protocol.alignment == "none":
+        apart = fixed - moving
     else:
-        apart = fixed - (fit_scale(moving, fixed) if protocol.alignment == "scale" else moving)
-    distance_mm = MM * apart.square_().sum(dim=-1).sqrt_()
+        poses, truth = moving.movedim(-1, 0), fixed.movedim(-1, 0)
+        fitted = protocol.scale == "fitted"
+        rest = misfit(poses, truth, fitted) if protocol.alignment == "procrustes" else truth - fit_scale(poses, truth)
+        apart = rest.movedim(0, -1)
+    distance_mm = MM * apart.square_().sum(dim=1).sqrt_()
     whole = tuple(range(len(read.aligned)))
-    return distance_mm if read.counted == whole else distance_mm[..., list(read.counted)]
+    return distance_mm if read.counted == whole else distance_mm[list(read.counted)]
 
 
 def _scored(protocol: Protocol, distance_mm: Tensor) -> Tensor:

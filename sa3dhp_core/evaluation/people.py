@@ -84,7 +84,7 @@ def evaluate_people(
     read, names = reading(protocol, skeleton), list(dict.fromkeys(sequences))
     pairs = _pairs(protocol, prediction, truth, [names.index(name) for name in sequences], skeleton)
     poses = torch.zeros(0, 2, len(skeleton), 3) if not pairs.poses else torch.stack(pairs.poses)
-    rows = per_sample(protocol, *checked(poses[:, 0], poses[:, 1], skeleton), read)[0].cpu()
+    rows = per_sample(protocol, *checked(poses[:, 0], poses[:, 1], skeleton), read)[0].mT.cpu()
     counted = pairs.matched + pairs.missed if protocol.people.count == "all" else pairs.matched
     if not counted:
         raise DataError(f"nobody to evaluate by {protocol.id!r}", expected="at least one person who counts")

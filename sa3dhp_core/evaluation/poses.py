@@ -90,10 +90,10 @@ class Accumulator:
 
     def _add(self, prediction: Tensor, truth: Tensor) -> None:
         values = per_sample(self._protocol, *checked(prediction, truth, self._skeleton), self._reading).cpu()
-        if values.shape[1]:
-            self._sums = self._sums + values.sum(dim=1)
-            self._last = values[:, -1]
-            self._count += values.shape[1]
+        if values.shape[-1]:
+            self._sums = self._sums + values.sum(dim=-1)
+            self._last = values[..., -1]
+            self._count += values.shape[-1]
 
     def result(self) -> Evaluation:
         """The mean over all samples so far; raises `DataError` if there are none."""

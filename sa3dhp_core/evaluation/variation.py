@@ -20,10 +20,9 @@ def spread(prediction: Tensor, truth: Tensor, skeleton: Skeleton) -> float:
     moving, fixed = checked(prediction, truth, skeleton)
     if not moving.numel():
         raise DataError("no poses to compare the spread of", found=tuple(prediction.shape))
-    root = skeleton.index(skeleton.root)
-    moving, fixed = (poses - poses[..., root : root + 1, :] for poses in (moving, fixed))
+    moving, fixed = ((poses - poses[skeleton.index(skeleton.root)]).flatten(2) for poses in (moving, fixed))
     own, wanted = (
-        float(((poses - poses.flatten(0, -3).mean(dim=0)) ** 2).sum(dim=-1).mean().sqrt()) for poses in (moving, fixed)
+        float(((poses - poses.mean(dim=2, keepdim=True)) ** 2).sum(dim=1).mean().sqrt()) for poses in (moving, fixed)
     )
     if wanted == 0:
         raise DataError("the truth does not vary, so there is no spread to compare with", found="one pose only")
