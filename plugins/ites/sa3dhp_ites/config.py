@@ -77,6 +77,11 @@ class TeacherTraining(Optimisation):
     equivariance: float = _key(0.0, "weight of the student's cycle in the teacher's training", ge(0.0))
     learn_tilt: bool = _key(False, "learn how far cameras look down; else they look along the ground")
 
+    def __attrs_post_init__(self) -> None:
+        weights = ("reprojection", "cycle", "plausibility", "bones", "equivariance")
+        if not any(getattr(self, name) for name in weights):
+            raise ValueError(f"all losses have the weight 0; one of {', '.join(weights)} must have more")
+
 
 @attrs.frozen
 class DensityTraining:

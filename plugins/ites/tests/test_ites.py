@@ -181,6 +181,8 @@ def test_a_density_is_learned_where_it_is_used_alone(host: Host, tmp_path: Path)
 
 
 def test_what_cannot_be_trained_is_refused(host: Host, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="all losses have the weight 0"):
+        runner.run(best(plausibility=0, bones=0, equivariance=0), host, tmp_path / "none")
     with pytest.raises(RecipeError, match="canonical shapes"):
         runner.run(recipe(teacher={"use": "ites-graph", "width": 8, "blocks": 1}), host, tmp_path / "a")
     with pytest.raises(RecipeError, match="cannot be trained"):
