@@ -76,8 +76,8 @@ def test_misfit_is_what_procrustes_leaves_in_any_layout(seed: int, scale: bool) 
     moving[0, 1, :, 2], moving[1, 1] = 0.0, moving[1, 1, :1]  # a flat pose and a point
     wanted = truth - procrustes(moving, truth, scale)
     torch.testing.assert_close(misfit(moving, truth, scale), wanted, atol=1e-12, rtol=0)
-    inner = [poses.movedim((-2, -1), (0, 1)).contiguous().movedim((0, 1), (-2, -1)) for poses in (moving, truth)]
-    torch.testing.assert_close(misfit(inner[0], inner[1], scale), wanted, atol=1e-12, rtol=0)
+    inner, fixed = (p.movedim((-2, -1), (0, 1)).contiguous().movedim((0, 1), (-2, -1)) for p in (moving, truth))
+    torch.testing.assert_close(misfit(inner, fixed, scale), wanted, atol=1e-12, rtol=0)
     single = misfit(moving.float(), truth.float(), scale)
     torch.testing.assert_close(single.norm(dim=(-1, -2)), wanted.norm(dim=(-1, -2)).float(), atol=1e-5, rtol=0)
 
