@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -113,6 +113,11 @@ class Meddling(Reach):
         return super().value(distances_m, context)
 
 
+def told(of: Callable[[torch.Tensor], torch.Tensor], keypoints: torch.Tensor) -> torch.Tensor:
+    """What a lifter that knows no NaN tells of keypoints, without a gradient."""
+    return of(keypoints.nan_to_num()).detach()
+
+
 class Lifting(Reach):
     """Has a lifter that turns exactly, on keypoints of its own; a subclass breaks one thing."""
 
@@ -124,12 +129,12 @@ class Lifting(Reach):
         seen.prepare(folders["data"])
         lift, shape = self.lifter(), self.shape() if self.shape is not None else None
         return TrainedLifter(
-            lambda points: lift(points.nan_to_num()).detach(),
+            partial(told, lift),
             skeleton(),
             seen.splits,
             partial(seen.keypoints, folders["data"]),
             {},
-            shape and (lambda points: shape.canonical_shape(points.nan_to_num()).detach()),
+            partial(told, shape.canonical_shape) if shape is not None else None,
         )
 
 
