@@ -76,6 +76,12 @@ FIGURES: dict[str, dict[str, str]] = {
     "lifter": {
         "rotation-equivariant-mm": "poses turn with keypoints about the optical axis: largest error of a joint",
         "scale-invariant-mm": "poses stay where keypoints grow around the optical axis: largest change of a joint",
+        "turn-equivariant-mm": "untrained, poses turn with people about the vertical: mean error of a joint",
+        "shape-invariant-mm": "untrained, canonical shapes stay however a shape is turned: mean change of a joint",
+    },
+    "method": {
+        "trained-turn-equivariant-mm": "its lifter's poses turn with people about the vertical: mean error of a joint",
+        "trained-shape-invariant-mm": "its canonical shapes stay however a shape is turned: mean change of a joint",
     },
     "pose_prior": {
         "round-trip-mm": "largest mean joint error of held-out poses, encoded and decoded, millimetres",

@@ -18,7 +18,11 @@ from sa3dhp_core.types import Skeleton
 
 @runtime_checkable
 class Lifter(Protocol):
-    """A `torch.nn.Module`."""
+    """A `torch.nn.Module`.
+
+    It may have ``canonical_shape(keypoints)``: of the same keypoints the shapes ``(..., J, 3)`` before they are turned
+    into the camera's frame, root at the origin, in metres as poses are.
+    """
 
     def __call__(self, keypoints: Tensor) -> Tensor:
         """Normalised camera-plane keypoints ``(..., J, 2)`` (pixels times K inverse) -> ``(..., J, 3)`` metres.
@@ -38,6 +42,7 @@ class TrainedLifter:
         splits: of the keypoints that the run was made with.
         keypoints: opens one of these splits.
         identity: plain data that change with the weights, and with the keypoints.
+        canonical_shape: what `Lifter` says of it, for the keypoints that `lift` takes, where the method learned one.
     """
 
     lift: Callable[[Tensor], Tensor]
@@ -45,3 +50,4 @@ class TrainedLifter:
     splits: tuple[str, ...]
     keypoints: Callable[[str], Keypoints]
     identity: Mapping[str, Any]
+    canonical_shape: Callable[[Tensor], Tensor] | None = None

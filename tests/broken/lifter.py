@@ -39,6 +39,29 @@ class Flat(nn.Module):
         return torch.cat([flat, torch.zeros_like(flat[..., :1])], dim=-1)
 
 
+class Shaped(Flat):
+    """Tells one shape for everybody, which no turn changes."""
+
+    def canonical_shape(self, keypoints: Tensor) -> Tensor:
+        shape = torch.linspace(-0.5, 0.5, 3 * len(BODY)).to(keypoints).view(len(BODY), 3)
+        return (shape - shape[ROOT]).expand(*keypoints.shape[:-1], 3)
+
+
+class Pole(Shaped):
+    """All joints are above one another: no turn about the vertical changes that."""
+
+    def forward(self, keypoints: Tensor) -> Tensor:
+        upright = keypoints * keypoints.new_tensor([0.0, 1.0])
+        return super().forward(upright)
+
+
+class Shifting(Shaped):
+    """Takes what it sees for the shape."""
+
+    def canonical_shape(self, keypoints: Tensor) -> Tensor:
+        return self(keypoints)
+
+
 class Batched(Perceptron):
     """Knows one leading axis."""
 
@@ -86,7 +109,14 @@ def lifted(kind: type[nn.Module], **figures: float) -> Subject:
     return Subject("lifter", kind.__name__.lower(), lambda bench, **parts: kind(), figures=named)
 
 
-GOOD = [Subject.given(Perceptron(), noun="lifter"), lifted(Flat, **EXACT)]
+TURNING = {"turn-equivariant-mm": 0.05}
+SHAPED = {"shape-invariant-mm": 0.05}
+GOOD = [
+    Subject.given(Perceptron(), noun="lifter"),
+    lifted(Flat, **EXACT),
+    lifted(Shaped, **SHAPED),
+    lifted(Pole, **TURNING),
+]
 BROKEN = {
     "keeps-axes-dtype-and-device": lifted(Batched),
     "puts-the-root-at-the-origin": lifted(Rootless),
@@ -95,4 +125,7 @@ BROKEN = {
     "survives-being-stored": lifted(Forgetful),
     "turns-with-its-keypoints": lifted(Perceptron, **EXACT),
     "ignores-the-size-of-its-keypoints": lifted(Perceptron, **EXACT),
+    "turns-with-its-people": lifted(Flat, **TURNING),
+    "keeps-its-canonical-shapes": lifted(Shifting, **SHAPED),
 }
+MORE = [("keeps-its-canonical-shapes", lifted(Flat, **SHAPED))]

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from sa3dhp_core.cards import skeleton
 from sa3dhp_core.components import Component
 from sa3dhp_core.conformance import Subject
 from sa3dhp_core.host import Host
+from sa3dhp_core.protocols.lifter import TrainedLifter
 from sa3dhp_core.protocols.method import Stage
 from sa3dhp_core.recipe import Recipe
 from sa3dhp_core.runner import write_records
+from tests.broken.keypoint_data import Seen
+from tests.broken.lifter import Pole, Shaped, Shifting
 
 PLACE = "tests.broken.method"
 
@@ -107,6 +113,45 @@ class Meddling(Reach):
         return super().value(distances_m, context)
 
 
+def told(of: Callable[[torch.Tensor], torch.Tensor], keypoints: torch.Tensor) -> torch.Tensor:
+    """What a lifter that knows no NaN tells of keypoints, without a gradient."""
+    return of(keypoints.nan_to_num()).detach()
+
+
+class Lifting(Reach):
+    """Has a lifter that turns exactly, on keypoints of its own; a subclass breaks one thing."""
+
+    lifter: type[Shaped] = Pole
+    shape: type[Shaped] | None = Shaped
+
+    def trained_lifter(self, folders: Mapping[str, Path], engine: Any) -> TrainedLifter:
+        seen = Seen()
+        seen.prepare(folders["data"])
+        lift, shape = self.lifter(), self.shape() if self.shape is not None else None
+        return TrainedLifter(
+            partial(told, lift),
+            skeleton(),
+            seen.splits,
+            partial(seen.keypoints, folders["data"]),
+            {},
+            partial(told, shape.canonical_shape) if shape is not None else None,
+        )
+
+
+class Idle(Lifting):
+    """Its lifter is flat, as one that learned nothing."""
+
+    lifter = Shaped
+
+
+class Drifting(Lifting):
+    shape = Shifting
+
+
+class Shapeless(Lifting):
+    shape = None
+
+
 def recipe(folder: Path) -> dict[str, Any]:
     """A recipe of the test's own motion."""
     return {"data": {"poses": {"use": "still", "frames": 5}}, "engine": {"device": "cpu"}}
@@ -117,7 +162,10 @@ STILL = Component(
 )
 
 
-def offered(kind: type[Reach]) -> Subject:
+TURNING, STAYING = {"trained-turn-equivariant-mm": 0.05}, {"trained-shape-invariant-mm": 0.05}
+
+
+def offered(kind: type[Reach], figures: Mapping[str, float] | None = None) -> Subject:
     """A component with this target."""
     name = kind.__name__
     return Subject.offered(
@@ -127,12 +175,13 @@ def offered(kind: type[Reach]) -> Subject:
             "a part of the tests",
             "tests.broken.keys:Keys",
             f"{PLACE}:{name}",
+            figures=figures or {},
             example=f"{PLACE}:recipe",
         )
     )
 
 
-GOOD = [offered(Reach)]
+GOOD = [offered(Reach), offered(Lifting, {**TURNING, **STAYING})]
 BROKEN = {
     "names-its-stages": offered(Slashed),
     "requires-stages-that-there-are": offered(Circular),
@@ -142,7 +191,13 @@ BROKEN = {
     "reports-numbers": offered(Anonymous),
     "ends-alike-after-interruptions": offered(Adding),
     "writes-in-its-own-folder-alone": offered(Meddling),
+    "trains-a-lifter-that-turns": offered(Idle, TURNING),
+    "learns-canonical-shapes-that-stay": offered(Drifting, STAYING),
 }
-KINDS = [s.component for s in (*GOOD, *BROKEN.values()) if s.component is not None]
+MORE = [
+    ("trains-a-lifter-that-turns", offered(Reach, TURNING)),
+    ("learns-canonical-shapes-that-stay", offered(Shapeless, STAYING)),
+]
+KINDS = [s.component for s in (*GOOD, *BROKEN.values(), *(s for _, s in MORE)) if s.component is not None]
 HOST = Host.of([STILL, *{component.id: component for component in KINDS}.values()])
 """The methods and what their recipes name; a bench of these tests needs it."""

@@ -19,9 +19,9 @@ from sa3dhp_core.geometry import viewpoint
 from sa3dhp_core.keypoint_store import write_keypoints
 from sa3dhp_core.recipe import recipe_from, to_toml
 from sa3dhp_core.runner import DONE, STAGES
-from sa3dhp_ites.config import GraphConfig
+from sa3dhp_ites.config import MlpConfig
 from sa3dhp_ites.example import recipe
-from sa3dhp_ites.lifter import graph_lifter
+from sa3dhp_ites.lifter import mlp_lifter
 
 ELEVATION_DEG, AWAY_M, CLIPS, FRAMES = 10.0, 4.5, 2, 8
 
@@ -35,7 +35,7 @@ def lifted(folder: Path) -> dict[str, Any]:
     whole = recipe_from({**recipe(folder), "id": "lifted-example", "method": "ites"})
     student = {key: value for key, value in whole.settings["student"].items() if key != "use"}
     with seeded("lifted-example"):
-        lifter = graph_lifter(GraphConfig(**student), skeleton=skeleton())
+        lifter = mlp_lifter(MlpConfig(**student), skeleton=skeleton())
     save_weights(stages["student"], {"lifter": lifter})
     for name, place in stages.items():
         write_json(place / DONE, {"stage": name, "seconds": 0.0})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -44,11 +46,21 @@ class ItesLifter(nn.Module):
         Metres are the skeleton's: people are taken to be of its card's size. Joints that were not seen are where the
         dictionary puts them, or on the rays of their usual places.
         """
-        lifted = self.lift(self.units(keypoints).reshape(-1, *keypoints.shape[-2:]))
+        lifted = self._lifted(keypoints)
         points = lifted.points.view(*keypoints.shape[:-1], 3)
         if lifted.modelled is not None:
             points = points.where(keypoints[..., :1].isfinite(), lifted.modelled.view_as(points))
         return self.units.metres(points, keypoints)
+
+    def canonical_shape(self, keypoints: Tensor) -> Tensor:
+        """``(..., J, 2)`` keypoints to shapes ``(..., J, 3)``, metres, root at the origin; a dictionary tells them."""
+        shape = self._lifted(keypoints).canonical
+        assert shape is not None, "a head without a dictionary tells no canonical shape"
+        root = self.skeleton.index(self.skeleton.root)
+        return (self.units.unit_m * (shape - shape[:, [root]])).view(*keypoints.shape[:-1], 3)
+
+    def _lifted(self, keypoints: Tensor) -> Lifted:
+        return self.lift(self.units(keypoints).reshape(-1, *keypoints.shape[-2:]))
 
 
 def mlp_lifter(config: MlpConfig, *, skeleton: Skeleton) -> ItesLifter:
@@ -72,8 +84,17 @@ def _lifter(trunk: Perceptron | JointGraph, config: MlpConfig | GraphConfig, ske
     return ItesLifter(Normaliser(skeleton, config.top, config.centred), trunk, head, skeleton)
 
 
-@torch.no_grad()
 def lift_all(lifter: nn.Module, keypoints: Tensor, size: int = 1024) -> Tensor:
     """Poses ``(N, J, 3)`` in metres of ``(N, J, 2)`` keypoints, in evaluation mode, on the lifter's device."""
-    device, quick = next(lifter.parameters()).device, folded(lifter)
-    return torch.cat([quick(some.to(device)).cpu() for some in keypoints.split(size)])
+    return _by_parts(folded(lifter), lifter, keypoints, size)
+
+
+def shapes_of_all(lifter: ItesLifter, keypoints: Tensor, size: int = 1024) -> Tensor:
+    """Canonical shapes ``(N, J, 3)`` in metres, as `lift_all` lifts poses."""
+    return _by_parts(lifter.canonical_shape, lifter, keypoints, size)
+
+
+@torch.no_grad()
+def _by_parts(tell: Callable[[Tensor], Tensor], lifter: nn.Module, keypoints: Tensor, size: int) -> Tensor:
+    device = next(lifter.parameters()).device
+    return torch.cat([tell(some.to(device)).cpu() for some in keypoints.split(size)])

@@ -26,7 +26,7 @@ from sa3dhp_core.types import Skeleton
 from sa3dhp_ites import elsewhere, losses
 from sa3dhp_ites.config import Settings
 from sa3dhp_ites.density import DensityTask, PoseDensity
-from sa3dhp_ites.lifter import ItesLifter, lift_all
+from sa3dhp_ites.lifter import ItesLifter, lift_all, shapes_of_all
 from sa3dhp_ites.samples import write_samples
 from sa3dhp_ites.scoring import ROLE, Record, controls, masks, score, symmetries, whole
 from sa3dhp_ites.tasks import Horizon, StudentTask, TeacherTask
@@ -84,13 +84,19 @@ class Ites:
         return elsewhere.evaluate(self, folders, engine.device, data, protocol)
 
     def trained_lifter(self, folders: Mapping[str, Path], engine: Any) -> TrainedLifter:
-        """The student, for whoever wants its poses."""
+        """The student, for whoever wants its poses, and the teacher's canonical shapes, if its head tells them."""
         keypoints = partial(self.data.keypoints, folders[DATA])
         skeleton, place = keypoints("train").skeleton, folders[STUDENT]
         student = self.trained(STUDENT, place, skeleton, engine.device)
         weights = hashlib.sha256((place / WEIGHTS).read_bytes()).hexdigest()
         told = {"weights": weights, "stages": [place.name, folders[DATA].name]}
-        return TrainedLifter(partial(lift_all, student), skeleton, self.data.splits, keypoints, told)
+        tells = self.lifter(TEACHER, skeleton).canonical
+        shapes = partial(self._shapes, folders, engine.device, skeleton) if tells else None
+        return TrainedLifter(partial(lift_all, student), skeleton, self.data.splits, keypoints, told, shapes)
+
+    def _shapes(self, folders: Mapping[str, Path], device: Any, body: Skeleton, keypoints: Tensor) -> Tensor:
+        """The teacher's canonical shapes; it is loaded when they are asked for."""
+        return shapes_of_all(self.trained(TEACHER, folders[TEACHER], body, device), keypoints)
 
     def lifter(self, role: str, skeleton: Skeleton) -> ItesLifter:
         """A new lifter for a role.

@@ -18,6 +18,7 @@ def sa3dhp_lifters() -> Sequence[Component]:
             summary="residual MLP over all keypoints; with a dictionary of shapes it is the published teacher",
             config="sa3dhp_ites.config:MlpConfig",
             target="sa3dhp_ites.lifter:mlp_lifter",
+            figures={"turn-equivariant-mm": 165.0, "shape-invariant-mm": 195.0},
         ),
         Component(
             noun="lifter",
@@ -25,6 +26,7 @@ def sa3dhp_lifters() -> Sequence[Component]:
             summary="semantic graph convolutions, attention over body parts; with depths it is the published student",
             config="sa3dhp_ites.config:GraphConfig",
             target="sa3dhp_ites.lifter:graph_lifter",
+            figures={"turn-equivariant-mm": 165.0},
         ),
     )
 
@@ -39,6 +41,7 @@ def sa3dhp_methods() -> Sequence[Component]:
             summary="2D to 3D lifting without 3D labels: invariant teacher, equivariant student (AAAI 2021)",
             config="sa3dhp_ites.config:Settings",
             target="sa3dhp_ites.method:Ites",
+            figures={"trained-turn-equivariant-mm": 100.0, "trained-shape-invariant-mm": 30.0},
             example="sa3dhp_ites.example:recipe",
         ),
     )

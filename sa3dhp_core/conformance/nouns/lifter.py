@@ -9,17 +9,21 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sa3dhp_core.atomic import read_tensors, write_tensors
+from sa3dhp_core.atomic import read_tensors, seeded, write_tensors
 from sa3dhp_core.conformance.bench import Bench
 from sa3dhp_core.conformance.promises import check, must
 from sa3dhp_core.conformance.strategies import angles, seeds
 from sa3dhp_core.conformance.subject import Subject
+from sa3dhp_core.conformance.symmetries import shape_error_mm, turn_error_mm
 from sa3dhp_core.conformance.tolerance import need_equal
 from sa3dhp_core.geometry import project, rotation_z
 
 NOUN = "lifter"
 NEAR_M, FAR_M = 3.0, 6.0
 """How far away the people of the bench stand."""
+
+PEOPLE = 32
+"""Whose mean a figure is."""
 
 shapes = st.sampled_from([(), (1,), (5,), (2, 4), (0,)])
 factors = st.floats(0.5, 2.0)
@@ -42,6 +46,12 @@ def keypoints(bench: Bench, *lead: int, seed: int = 0, dtype: torch.dtype = torc
 def evaluated(subject: Subject, bench: Bench) -> Any:
     """The lifter in evaluation mode."""
     return subject.make(bench).eval()
+
+
+def untrained(subject: Subject, bench: Bench) -> Any:
+    """The lifter in evaluation mode, with the same first weights every time."""
+    with seeded(bench.seed, "conformance", NOUN):
+        return evaluated(subject, bench)
 
 
 def lift(lifter: Any, points: Tensor) -> Tensor:
@@ -137,6 +147,27 @@ def ignores_the_size_of_its_keypoints(subject: Subject, bench: Bench) -> None:
     def holds(seed: int, factor: float) -> None:
         points = keypoints(bench, 4, seed=seed)
         _within(lift(lifter, factor * points), lift(lifter, points), limit, "poses change with the keypoints' size")
+
+
+@check(NOUN, "as built lifts people who turned about the vertical as turned, up to its figure", ["turn-equivariant-mm"])
+def turns_with_its_people(subject: Subject, bench: Bench) -> None:
+    lifter, points = untrained(subject, bench), keypoints(bench, PEOPLE)
+    apart_mm = turn_error_mm(lifter, points, bench.skeleton, bench.generator("turns"))
+    need_figure(apart_mm, subject, "turn-equivariant-mm", "poses do not turn with their people")
+
+
+@check(NOUN, "as built tells one canonical shape however it is turned, up to its figure", ["shape-invariant-mm"])
+def keeps_its_canonical_shapes(subject: Subject, bench: Bench) -> None:
+    lifter, points = untrained(subject, bench), keypoints(bench, PEOPLE)
+    must(hasattr(lifter, "canonical_shape"), "tells no canonical shape", type(lifter).__name__, "`canonical_shape`")
+    apart_mm = shape_error_mm(lifter.canonical_shape, lifter, points, bench.skeleton, bench.generator("turns"))
+    need_figure(apart_mm, subject, "shape-invariant-mm", "canonical shapes change as they are turned")
+
+
+def need_figure(found_mm: float, subject: Subject, name: str, what: str) -> None:
+    """Raise `BrokenPromise` unless a measured figure is at most the claimed one."""
+    limit_mm = subject.figures[name]
+    must(found_mm <= limit_mm, what, f"{found_mm:.4g} mm", f"at most {limit_mm:g} mm")
 
 
 def _within(found: Tensor, expected: Tensor, limit_mm: float, what: str) -> None:

@@ -15,14 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import torch
+from torch import Tensor
 
 from sa3dhp_core.conformance.bench import Bench
+from sa3dhp_core.conformance.nouns.lifter import PEOPLE, need_figure
 from sa3dhp_core.conformance.promises import BrokenPromise, check, must
 from sa3dhp_core.conformance.subject import Subject, example_table
+from sa3dhp_core.conformance.symmetries import shape_error_mm, turn_error_mm
 from sa3dhp_core.errors import RecipeError
+from sa3dhp_core.protocols.lifter import TrainedLifter
 from sa3dhp_core.protocols.method import Stage
 from sa3dhp_core.recipe import COMPONENT_LISTS, COMPONENTS, Recipe, recipe_from, to_plain
-from sa3dhp_core.runner import DONE, run, stage_folders
+from sa3dhp_core.runner import DONE, run, stage_folders, trained_lifter
 
 NOUN = "method"
 FOLDER_NAME = re.compile(r"\w[\w.-]*")
@@ -189,3 +194,32 @@ def writes_in_its_own_folder_alone(subject: Subject, bench: Bench) -> None:
         done = (place / DONE).stat().st_mtime_ns
         late = [path.name for path in place.rglob("*") if path.stat().st_mtime_ns > done]
         must(not late, f"the folder of {name!r} is written to after the stage is done", late)
+
+
+def lifter_of(subject: Subject, bench: Bench) -> tuple[TrainedLifter, Tensor]:
+    """The lifter that the whole run trained, and keypoints ``(N, J, 2)`` of the last split of its data."""
+    folder, _ = whole_run(subject, bench)
+    trained = trained_lifter(folder, bench.host)
+    points = torch.cat(list(trained.keypoints(trained.splits[-1]).batches(PEOPLE)))
+    return trained, points[:PEOPLE]
+
+
+@check(
+    NOUN, "trains a lifter that lifts people who turned as turned, up to its figure", ["trained-turn-equivariant-mm"]
+)
+def trains_a_lifter_that_turns(subject: Subject, bench: Bench) -> None:
+    trained, points = lifter_of(subject, bench)
+    apart_mm = turn_error_mm(trained.lift, points, trained.skeleton, bench.generator("turns"))
+    need_figure(apart_mm, subject, "trained-turn-equivariant-mm", "poses do not turn with their people")
+
+
+@check(
+    NOUN, "learns canonical shapes that stay however they are turned, up to its figure", ["trained-shape-invariant-mm"]
+)
+def learns_canonical_shapes_that_stay(subject: Subject, bench: Bench) -> None:
+    trained, points = lifter_of(subject, bench)
+    shapes = trained.canonical_shape
+    must(shapes is not None, "the trained lifter tells no canonical shape", expected="`canonical_shape`")
+    assert shapes is not None
+    apart_mm = shape_error_mm(shapes, trained.lift, points, trained.skeleton, bench.generator("turns"))
+    need_figure(apart_mm, subject, "trained-shape-invariant-mm", "canonical shapes change as they are turned")
