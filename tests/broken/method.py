@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -118,6 +119,14 @@ def told(of: Callable[[torch.Tensor], torch.Tensor], keypoints: torch.Tensor) ->
     return of(keypoints.nan_to_num()).detach()
 
 
+@cache
+def prepared() -> TemporaryDirectory[str]:
+    """Keypoints in a place of their own, which is gone when Python ends."""
+    room = TemporaryDirectory(prefix="sa3dhp-broken-")
+    Seen().prepare(Path(room.name))
+    return room
+
+
 class Lifting(Reach):
     """Has a lifter that turns exactly, on keypoints of its own; a subclass breaks one thing."""
 
@@ -125,14 +134,13 @@ class Lifting(Reach):
     shape: type[Shaped] | None = Shaped
 
     def trained_lifter(self, folders: Mapping[str, Path], engine: Any) -> TrainedLifter:
-        seen = Seen()
-        seen.prepare(folders["data"])
+        seen, room = Seen(), Path(prepared().name)
         lift, shape = self.lifter(), self.shape() if self.shape is not None else None
         return TrainedLifter(
             partial(told, lift),
             skeleton(),
             seen.splits,
-            partial(seen.keypoints, folders["data"]),
+            partial(seen.keypoints, room),
             {},
             partial(told, shape.canonical_shape) if shape is not None else None,
         )
