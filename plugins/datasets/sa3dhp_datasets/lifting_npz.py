@@ -165,6 +165,7 @@ class LiftingNpz:
             licence=self._config.licence,
             groups=[clip.subject for clip in clips],
             cameras=[clip.camera for clip in clips],
+            names=[clip.name for clip in clips],
             stride=self._config.stride,
             poses=torch.from_numpy(np.concatenate(poses)) if poses else None,
             skeleton=self._config.skeleton,
