@@ -1,4 +1,4 @@
-"""The commands that compute: run, resume, eval, predict, report. They call the runner; it and recipes are imported only here."""
+"""The commands that compute: run, resume, eval, predict, report. They call the runner, which is imported only here."""
 
 from __future__ import annotations
 

@@ -70,7 +70,8 @@ class Method(Protocol):
     ``latent_space(folders, engine) -> TrainedLatent`` (`sa3dhp_core.protocols.latent`), for what measures a run's
     latent space, ``trained_lifter(folders, engine) -> TrainedLifter`` (`sa3dhp_core.protocols.lifter`), for what uses a
     run's lifter, and ``predict(folders, engine, source, changes) -> Iterator[PosedClip]``
-    (`sa3dhp_core.protocols.prediction`), for `sa3dhp predict`. They read stages by ``folders[name]``; where one is not done, that says how to finish it.
+    (`sa3dhp_core.protocols.prediction`), for `sa3dhp predict`. They read stages by ``folders[name]``; where one is not
+    done, that says how to finish it.
     """
 
     def stages(self) -> tuple[Stage, ...]:

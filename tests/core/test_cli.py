@@ -36,7 +36,18 @@ def test_version_and_help(call: Call) -> None:
     for arguments in (["--help"], []):
         done = call(*arguments)
         assert done.returncode == 0
-        for command in ("recipes", "run", "resume", "eval", "report", "plugins", "protocols", "data", "doctor"):
+        for command in (
+            "recipes",
+            "run",
+            "resume",
+            "eval",
+            "predict",
+            "report",
+            "plugins",
+            "protocols",
+            "data",
+            "doctor",
+        ):
             assert command in done.stdout
 
 
@@ -105,7 +116,12 @@ def test_run_refuses_a_wrong_recipe_before_any_work(call: Call, toy: str, recipe
 
 def test_resume_eval_and_report_refuse_what_is_no_run(call: Call, toy: str, tmp_path: Path) -> None:
     folder = str(tmp_path / "nowhere")
-    for arguments in (["resume", folder], ["eval", folder, "--data", "x"], ["report", folder]):
+    for arguments in (
+        ["resume", folder],
+        ["eval", folder, "--data", "x"],
+        ["predict", folder, "x.npz", "--out", "y"],
+        ["report", folder],
+    ):
         done = call(*arguments, only=toy)
         assert done.returncode == 2, done.stderr
         assert folder in done.stderr and "Traceback" not in done.stderr

@@ -25,6 +25,9 @@ WHOLE = {"test": [], "validation_subjects": [], "validation": 0.0, "truth": "", 
 """Keys that make one split of all subjects, with the files beside."""
 
 
+KINDS = {"video": "a video", "image": "an image", "zip": "a zip archive"}
+
+
 def table_of(method: Ites, role: str) -> dict[str, Any]:
     """The reader's table: the run's own keys where it learned from such files, else the defaults; all in one split."""
     own = method.recipe.data[role]
@@ -46,13 +49,9 @@ def need_keypoints(source: Path) -> None:
         raise DataError("no such file or folder", where=str(source))
     if source.is_dir() and not list(source.glob(POINTS)):
         kinds = {_kind(path) for path in source.iterdir()}
-        kind = next(
-            (f"a folder of {kind}s" for kind in ("video", "image") if kind in kinds), "a folder without keypoints"
-        )
+        kind = next((f"a folder of {name}s" for name in ("video", "image") if name in kinds), "a folder of other files")
     elif source.is_file() and source.suffix.lower() != ".npz":
-        kind = {"video": "a video", "image": "an image", "zip": "a zip archive"}.get(
-            _kind(source), "a file of another kind"
-        )
+        kind = KINDS.get(_kind(source), "a file of another kind")
     else:
         return
     raise DataError(

@@ -46,10 +46,8 @@ def predict(method: Ites, trained: TrainedLifter, source: Path, changes: Sequenc
 
 
 def _changed(method: Ites, table: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
-    found = dict(table)
-    known = [
-        field.name for field in attrs.fields(type(method.host.config("keypoint_data", {"use": READER}, "predict")))
-    ]
+    found, config = dict(table), method.host.config("keypoint_data", {"use": READER}, "predict")
+    known = [field.name for field in attrs.fields(type(config)) if field.name not in FIXED]
     for change in changes:
-        found = override(found, change, [name for name in known if name not in FIXED])
+        found = override(found, change, known)
     return found
