@@ -17,6 +17,8 @@ from sa3dhp_core.cli.app import main
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.geometry import bone_lengths
 from sa3dhp_core.host import Host
+from sa3dhp_core.recipe import load_recipe, to_toml
+from sa3dhp_core.types import Skeleton
 from sa3dhp_datasets.bvh import convert
 from sa3dhp_datasets.bvh_file import read_bvh
 from sa3dhp_datasets.config import BvhConfig, LiftingNpzConfig
@@ -73,7 +75,7 @@ def test_every_clip_comes_out_as_the_lifter_says_and_as_bvh(
     assert [told["unseen_joints"] for told in index["clips"]] == [2] + [0] * (len(clips) - 1)
 
 
-def _check_bvh(path: Path, poses: torch.Tensor, body: object) -> None:
+def _check_bvh(path: Path, poses: torch.Tensor, body: Skeleton) -> None:
     """Read back by the reader of the data sets: the lifter's directions along bones of their median lengths."""
     found = convert(read_bvh(path), path.stem, BvhConfig(unit_m=1.0), str(path))
     assert found.rig == "house" and found.clip.fps == 25
@@ -156,8 +158,6 @@ def test_an_unfinished_run_and_one_without_a_lifter_say_so(
     assert code == 2 and "is not done" in err and f"sa3dhp resume {half}" in err
     images = tmp_path / "images"
     images.mkdir()
-    from sa3dhp_core.recipe import load_recipe, to_toml
-
     (images / "recipe.toml").write_text(to_toml(load_recipe("quickstart")), encoding="utf-8")
     code, _, err = call(images, files, "--out", tmp_path / "poses")
     assert code == 2 and "offers no prediction from files" in err and "an npz file of 2D keypoints" in err
