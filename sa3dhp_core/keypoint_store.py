@@ -16,7 +16,7 @@ from sa3dhp_core.cards import skeleton as skeleton_card
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.geometry.shapes import need_poses
 from sa3dhp_core.store import draw_windows, split_file
-from sa3dhp_core.types import WHOLE, FrameFacts, Shard
+from sa3dhp_core.types import WHOLE, ClipName, FrameFacts, Shard
 
 
 def write_keypoints(
@@ -29,6 +29,7 @@ def write_keypoints(
     licence: str,
     groups: Sequence[str] = (),
     cameras: Sequence[str] = (),
+    names: Sequence[str] = (),
     stride: int = 0,
     poses: Tensor | None = None,
     skeleton: str = "h36m-17",
@@ -44,6 +45,7 @@ def write_keypoints(
         licence: of the keypoints.
         groups: name of each clip's group (subject).
         cameras: name of each clip's camera.
+        names: of each clip; clips of one subject that several cameras saw at once share one.
         stride: each clip has one in so many frames of its video, from its first; 0 where that is not known.
         poses: ``(N, J, 3)`` metres in the camera frame, made root-relative here; None where there is no truth.
         skeleton: card id.
@@ -66,7 +68,7 @@ def write_keypoints(
         root = body.index(body.root)
         tensors["poses"] = (poses - poses[:, root : root + 1]).float()
     meta = {"fps": fps, "licence": licence, "groups": list(groups), "skeleton": skeleton}
-    meta |= {"cameras": list(cameras), "stride": stride}
+    meta |= {"cameras": list(cameras), "names": list(names), "stride": stride}
     write_tensors(split_file(folder, split), tensors, meta)
 
 
@@ -81,6 +83,7 @@ class ArrayKeypoints:
             self.fps, self.licence = float(meta["fps"]), str(meta["licence"])
             self.skeleton = skeleton_card(meta["skeleton"])
             self._cameras, self._stride = tuple(meta.get("cameras", ())), int(meta.get("stride", 0))
+            self._names = tuple(meta.get("names", ()))
             self._groups = tuple(meta["groups"]) or ("",) * (len(self._starts) - 1)
         except KeyError as error:
             raise DataError("not a prepared split of keypoints", where=str(path), found=f"no {error}") from error
@@ -105,6 +108,11 @@ class ArrayKeypoints:
     def groups(self) -> tuple[str, ...]:
         """Group (subject) of each clip."""
         return self._groups
+
+    def clip_names(self) -> tuple[ClipName, ...]:
+        """Subject, name and camera of each clip, where they were written."""
+        blank = ("",) * len(self._groups)
+        return tuple(map(ClipName, self._groups, self._names or blank, self._cameras or blank))
 
     def frame_facts(self) -> FrameFacts:
         """Subject, camera and number of each frame, where they were written."""

@@ -31,6 +31,7 @@ from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.latent import TrainedLatent
 from sa3dhp_core.protocols.lifter import TrainedLifter
 from sa3dhp_core.protocols.method import Method, Stage
+from sa3dhp_core.protocols.prediction import PosedClip
 from sa3dhp_core.recipe import Recipe, check, load_recipe, to_toml
 from sa3dhp_core.results import RESULTS, Record, as_results, read_results, write_results
 from sa3dhp_core.sinks import ConsoleSink, JsonLinesSink, SinkBoard
@@ -40,6 +41,7 @@ STAGES = "stages.json"
 RECORDS = "records.json"
 ANALYSIS = "analysis"
 LOCK = ".lock"
+LIFTS = "a run that trained a lifter; it reads an npz file of 2D keypoints"
 
 
 @attrs.frozen
@@ -189,6 +191,25 @@ def trained_lifter(out: Path, host: Host) -> TrainedLifter:
     return lifter
 
 
+def predict(out: Path, host: Host, source: Path, changes: Sequence[str] = ()) -> Iterator[PosedClip]:
+    """Poses of every clip of files that the run was not made with; asks the run's method, which knows what it reads.
+
+    Args:
+        out: the run directory; its rows need not be scored.
+        host: with the plugins.
+        source: a file or folder.
+        changes: ``key=value`` for the component that reads it.
+
+    Raises:
+        RunError: `out` is no run, its method does not predict from files, or a stage of it is not done.
+        DataError: the files are of another kind than the run reads.
+    """
+    recipe = recipe_of(out)
+    method = _method_that(recipe, host, out, "predict", "prediction from files", LIFTS)
+    clips: Iterator[PosedClip] = method.predict(_finished(out), _quiet_engine(recipe), source, changes)
+    return clips
+
+
 def _finished(out: Path) -> _Finished:
     folders = stage_folders(out) if (out / STAGES).is_file() else {}
     return _Finished({name: folder for name, folder in folders.items() if (folder / DONE).is_file()}, run=out)
@@ -205,12 +226,12 @@ class _Finished(dict[str, Path]):
         raise RunError(f"stage {stage!r} is not done", where=str(self._run), hint=f"sa3dhp resume {self._run}")
 
 
-def _method_that(recipe: Recipe, host: Host, out: Path, does: str, what: str) -> Any:
+def _method_that(recipe: Recipe, host: Host, out: Path, does: str, what: str, expected: str | None = None) -> Any:
     """The run's method, which must have the optional `does`; raises `RunError` naming `what` it lacks."""
     check(recipe, host)
     method = host.build("method", {"use": recipe.method, **recipe.settings}, "settings", recipe=recipe, host=host)
     if not hasattr(method, does):
-        raise RunError(f"method {recipe.method!r} offers no {what}", where=str(out))
+        raise RunError(f"method {recipe.method!r} offers no {what}", where=str(out), expected=expected)
     return method
 
 

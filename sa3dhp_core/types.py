@@ -106,6 +106,14 @@ def _exchanged(names: tuple[str, ...], pairs: tuple[tuple[str, str], ...]) -> tu
     return tuple(names.index(swap.get(name, name)) for name in names)
 
 
+class ClipName(NamedTuple):
+    """What tells a clip of one person from the others of a file; empty strings where it is unknown."""
+
+    subject: str
+    clip: str
+    camera: str
+
+
 class Shard(NamedTuple):
     """Which part of a global batch this process computes: items ``rank::world``."""
 

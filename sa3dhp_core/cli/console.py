@@ -11,6 +11,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -87,6 +88,16 @@ def print_results(results: Mapping[str, Any]) -> None:
         out(markup=True).print(render_table(records, latent, title=f"{title}: latent stages"))
     if latent is None or any(not is_latent(str(record["split"])) for record in records):
         out(markup=True).print(render_table(records, title=title))
+
+
+def print_predictions(index: Mapping[str, Any], folder: Path) -> None:
+    """The clips of an `index.json`, how much of each was not seen, and where their files are."""
+    rows = [
+        (clip["files"]["bvh"].removesuffix(".bvh"), clip["frames"], f"{clip['fps']:g}", clip["unseen_joints"])
+        for clip in index["clips"]
+    ]
+    print_table("", ("clip", "frames", "fps", "unseen joints"), rows)
+    print(f"poses (npz, json, bvh): {folder}")
 
 
 def is_first_rank() -> bool:

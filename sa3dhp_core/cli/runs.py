@@ -1,4 +1,4 @@
-"""The commands that compute: run, resume, eval, report. They call the runner; it and recipes are imported only here."""
+"""The commands that compute: run, resume, eval, predict, report. They call the runner, which is imported only here."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ Strict = Annotated[bool, typer.Option("--strict-plugins", help="Refuse to go on 
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add the four commands to the application."""
+    """Add the five commands to the application."""
     app.command("run")(run)
     app.command("resume")(resume)
     app.command("eval")(evaluate)
+    app.command("predict")(predict)
     app.command("report")(report)
 
 
@@ -75,6 +76,34 @@ def evaluate(
 
     results = runner.evaluate(out, host, data, protocol)
     console.print_json(results) if json else console.print_results(results)
+
+
+def predict(
+    context: typer.Context,
+    out: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.", show_default=False)],
+    source: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="An npz file of 2D keypoints, or its folder.", show_default=False)
+    ],
+    folder: Annotated[
+        Path, typer.Option("--out", metavar="FOLDER", help="Where poses go; new or empty.", show_default=False)
+    ],
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of what reads INPUT: fps=25")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print index.json on standard output.")] = False,
+    debug: Debug = False,
+    strict_plugins: Strict = False,
+) -> None:
+    """Lift 2D keypoints with a run's lifter: 3D poses as npz, JSON and BVH."""
+    host = session(context).settle(debug, strict_plugins)
+    from sa3dhp_core import runner
+    from sa3dhp_core.predictions import need_empty, write_predictions
+
+    need_empty(folder)
+    recipe = runner.recipe_of(out)
+    made_by = {"run": str(out), "recipe": recipe.id, "digest": recipe.digest, "seed": recipe.seed, "input": str(source)}
+    index = write_predictions(folder, runner.predict(out, host, source, set_ or ()), made_by)
+    console.print_json(index) if json else console.print_predictions(index, folder)
 
 
 def report(context: typer.Context, out: Folder, debug: Debug = False, strict_plugins: Strict = False) -> None:

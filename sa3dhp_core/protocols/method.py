@@ -68,8 +68,10 @@ class Method(Protocol):
 
     It may also have ``evaluate(folders, engine, data, protocol) -> list[dict]``, for `sa3dhp eval`,
     ``latent_space(folders, engine) -> TrainedLatent`` (`sa3dhp_core.protocols.latent`), for what measures a run's
-    latent space, and ``trained_lifter(folders, engine) -> TrainedLifter`` (`sa3dhp_core.protocols.lifter`), for what
-    uses a run's lifter. They read stages by ``folders[name]``; where one is not done, that says how to finish it.
+    latent space, ``trained_lifter(folders, engine) -> TrainedLifter`` (`sa3dhp_core.protocols.lifter`), for what uses a
+    run's lifter, and ``predict(folders, engine, source, changes) -> Iterator[PosedClip]``
+    (`sa3dhp_core.protocols.prediction`), for `sa3dhp predict`. They read stages by ``folders[name]``; where one is not
+    done, that says how to finish it.
     """
 
     def stages(self) -> tuple[Stage, ...]:

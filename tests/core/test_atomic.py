@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -40,6 +41,16 @@ def test_the_target_appears_only_when_it_is_whole(tmp_path: Path) -> None:
 
     atomic.write_atomic(path, write)
     assert path.read_text() == "new"
+
+
+def test_arrays_come_back_without_pickles(tmp_path: Path) -> None:
+    arrays = {"poses": np.arange(6.0, dtype=np.float32).reshape(2, 3), "joints": np.array(("a", "bc"))}
+    atomic.write_npz(tmp_path / "deep" / "a.npz", arrays)
+    with np.load(tmp_path / "deep" / "a.npz", allow_pickle=False) as file:
+        assert set(file) == set(arrays)
+        assert all(np.array_equal(file[name], value) for name, value in arrays.items())
+        assert [file[name].dtype for name in arrays] == [value.dtype for value in arrays.values()]
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["a.npz"]
 
 
 def test_numbers_that_json_does_not_know_are_refused(tmp_path: Path) -> None:

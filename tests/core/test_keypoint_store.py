@@ -57,6 +57,15 @@ def test_frames_tell_what_was_written_of_their_clips(tmp_path: Path) -> None:
     assert facts_of(object()) is None
 
 
+def test_clips_have_names_where_they_were_written(tmp_path: Path) -> None:
+    write(tmp_path)
+    unnamed = ArrayKeypoints(tmp_path, "train").clip_names()
+    assert unnamed == (("a", "", ""), ("b", "", ""), ("a", "", ""))
+    write(tmp_path, names=("walk", "sit", "run"), cameras=("left", "right", "right"))
+    second = ArrayKeypoints(tmp_path, "train").clip_names()[1]
+    assert (second.subject, second.clip, second.camera) == ("b", "sit", "right")
+
+
 def test_windows_stay_inside_clips_and_are_shared_out(tmp_path: Path) -> None:
     write(tmp_path)
     found = ArrayKeypoints(tmp_path, "train")

@@ -306,6 +306,8 @@ def test_a_latent_space_and_a_lifter_are_had_before_the_rows_are_done(
         runner.trained_latent(out, Host.load())
     with pytest.raises(RunError, match="offers no trained lifter"):
         runner.trained_lifter(out, Host.load())
+    with pytest.raises(RunError, match="offers no prediction from files(.|\n)*an npz file of 2D keypoints"):
+        runner.predict(out, Host.load(), tmp_path / "keypoints.npz")
     distribute("latent-plugin", LATENT)  # type: ignore[operator]
     monkeypatch.setenv("SA3DHP_PLUGINS", "counting-plugin,latent-plugin")
     given = attrs.evolve(recipe(fail="row"), method="latent", id="latent")

@@ -165,6 +165,7 @@ class LiftingNpz:
             licence=self._config.licence,
             groups=[clip.subject for clip in clips],
             cameras=[clip.camera for clip in clips],
+            names=[clip.name for clip in clips],
             stride=self._config.stride,
             poses=torch.from_numpy(np.concatenate(poses)) if poses else None,
             skeleton=self._config.skeleton,
@@ -192,8 +193,8 @@ def read_clips(config: LiftingNpzConfig) -> Iterator[Seen]:
         DataError: see `read_objects`; also another layout, a subject without cameras, lengths that differ.
     """
     files, body = find_files(config), skeleton_card(config.skeleton)
-    cameras = _cameras(files, config)
     points = _nested(read_objects(files.points, "positions_2d"), files.points)
+    cameras = _cameras(files, config)
     truth = _nested(read_objects(files.truth, "positions_3d"), files.truth) if files.truth else None
     flat = means(config.columns or body.joints, body, config.joints, str(files.points))
     for subject, clips in points.items():

@@ -66,6 +66,14 @@ def test_the_truth_projects_onto_the_undistorted_keypoints(tmp_path: Path) -> No
     assert groups == {"train": {"S1"}, "validation": {"S5"}, "test": {"S9"}}
 
 
+def test_clips_keep_the_names_of_the_file(tmp_path: Path) -> None:
+    write_lifting(tmp_path, *lifting_arrays())
+    data = reader(tmp_path, test=("S9",))
+    data.prepare(tmp_path / "out")
+    found = data.keypoints(tmp_path / "out", "test").clip_names()
+    assert found == tuple(("S9", clip, camera) for clip in ("walk_1", "walk_2") for camera in ("0", "1"))
+
+
 def test_frames_tell_subject_camera_and_number_so_that_protocols_can_select(tmp_path: Path) -> None:
     points, truth, cameras = lifting_arrays()
     names = ("54138969", "60457274")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,17 +10,12 @@ from typing import TYPE_CHECKING, Any
 from sa3dhp_core.errors import DataError, RecipeError, nearest
 from sa3dhp_core.evaluation import load_protocol
 from sa3dhp_core.protocols.data import facts_of
+from sa3dhp_ites.keypoint_files import SPLIT, opened, table_of
 from sa3dhp_ites.lifter import lift_all
 from sa3dhp_ites.scoring import ROLE, Record, masks, score, whole
 
 if TYPE_CHECKING:
     from sa3dhp_ites.method import Ites
-
-FILES = "lifting-npz"
-"""The component that reads the user's files."""
-
-ALL = {"test": [], "validation_subjects": [], "validation": 0.0, "truth": "", "cameras": ""}
-"""Keys that make one split of all subjects, with the files beside."""
 
 
 def evaluate(method: Ites, folders: Mapping[str, Path], device: Any, data: str, protocol: str) -> list[Record]:
@@ -67,9 +61,5 @@ def _opened(method: Ites, folders: Mapping[str, Path], data: str) -> Iterator[tu
         expected = f"keypoint files, or one of {', '.join(known)}"
         hint = nearest(data, known)
         raise RecipeError("neither data of this run nor files", found=data, expected=expected, hint=hint)
-    own = method.recipe.data[ROLE]
-    table = {**(own if own["use"] == FILES else {"use": FILES}), **ALL, "path": data}
-    files = method.host.build("keypoint_data", table, "--data", host=method.host)
-    with tempfile.TemporaryDirectory(prefix="sa3dhp-eval-") as room:
-        files.prepare(Path(room))
-        yield files, Path(room), "train"
+    with opened(method, {**table_of(method, ROLE), "path": data}, "--data") as (files, room):
+        yield files, room, SPLIT

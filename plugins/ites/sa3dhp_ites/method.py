@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,11 @@ from sa3dhp_core.protocols.data import facts_of
 from sa3dhp_core.protocols.keypoints import Keypoints
 from sa3dhp_core.protocols.lifter import TrainedLifter
 from sa3dhp_core.protocols.method import Stage, StageContext
+from sa3dhp_core.protocols.prediction import PosedClip
 from sa3dhp_core.recipe import Recipe
 from sa3dhp_core.runner import ANALYSIS, write_records
 from sa3dhp_core.types import Skeleton
-from sa3dhp_ites import elsewhere, losses
+from sa3dhp_ites import elsewhere, losses, predicting
 from sa3dhp_ites.config import Settings
 from sa3dhp_ites.density import DensityTask, PoseDensity
 from sa3dhp_ites.lifter import ItesLifter, lift_all, shapes_of_all
@@ -97,6 +98,12 @@ class Ites:
     def _shapes(self, folders: Mapping[str, Path], device: Any, body: Skeleton, keypoints: Tensor) -> Tensor:
         """The teacher's canonical shapes; it is loaded when they are asked for."""
         return shapes_of_all(self.trained(TEACHER, folders[TEACHER], body, device), keypoints)
+
+    def predict(
+        self, folders: Mapping[str, Path], engine: Any, source: Path, changes: Sequence[str]
+    ) -> Iterator[PosedClip]:
+        """The student's poses of every clip of keypoint files of the user's."""
+        return predicting.predict(self, self.trained_lifter(folders, engine), source, changes)
 
     def lifter(self, role: str, skeleton: Skeleton) -> ItesLifter:
         """A new lifter for a role.

@@ -6,14 +6,13 @@ Frames are spread evenly over the split, so nobody chose them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sa3dhp_core.atomic import write_atomic, write_json
+from sa3dhp_core.atomic import write_json, write_npz
 from sa3dhp_core.types import Skeleton
 
 SAMPLES, PIXELS = 8, 96
@@ -47,12 +46,7 @@ def write_samples(folder: Path, keypoints: Tensor, truth: Tensor, rows: Mapping[
         "parents": np.array(body.parent_indices),
         **{f"pred/{row}": poses[index].numpy() for row, poses in rows.items()},
     }
-    write_atomic(folder / "samples.npz", partial(_write, arrays))
-
-
-def _write(arrays: Mapping[str, np.ndarray], path: Path) -> None:
-    with path.open("wb") as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    write_npz(folder / "samples.npz", arrays)
 
 
 def drawn(keypoints: Tensor, body: Skeleton) -> Tensor:

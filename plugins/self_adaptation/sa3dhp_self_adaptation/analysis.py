@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from sa3dhp_core.atomic import read_json, read_tensors, write_atomic, write_json
+from sa3dhp_core.atomic import read_json, read_tensors, write_json, write_npz
 from sa3dhp_core.protocols.method import StageContext
 from sa3dhp_self_adaptation.latent_stages import DISTANCES
 from sa3dhp_self_adaptation.row_stages import predictions_file, truth_of
@@ -55,9 +55,4 @@ def analyse(method: SelfAdaptation, context: StageContext) -> None:
         "parents": np.array(method.space.skeleton.parent_indices),
         **{f"pred/{name}": poses[index].numpy() for name, poses in predictions.items()},
     }
-
-    def write(path):  # type: ignore[no-untyped-def]
-        with path.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-
-    write_atomic(folder / "samples.npz", write)
+    write_npz(folder / "samples.npz", arrays)
