@@ -21,46 +21,46 @@ _fraction = (validators.ge(0.0), validators.lt(1.0))
 _CLIP_NAME = r"^[^_]+_(?P<content>[^_]+)_"
 _PATTERNS = " (shell patterns on a clip's content or its whole name)"
 
-
-# Keys that mean the same whatever the files.
-_FPS: Any = _key(None, "frames per second to resample to; the files' own where absent", _at_least(0.1))
-_STRIDE: Any = _key(1, "keep every n-th frame of the files before resampling", validators.ge(1))
 _MIN_FRAMES: Any = _key(1, "leave out clips shorter than this, after resampling", validators.ge(1))
-_CONTENTS: Any = _key((), "use only these clips" + _PATTERNS)
-_VALIDATION: Any = _key(0.1, "share of clips for validation, chosen by a hash of their names", *_fraction)
-_TEST: Any = _key(0.1, "share of clips for test, chosen by a hash of their names", *_fraction)
-_VALIDATION_CONTENTS: Any = _key((), "clips for validation, instead of a share" + _PATTERNS)
-_TEST_CONTENTS: Any = _key((), "clips for test, instead of a share" + _PATTERNS)
 _RATES: Any = attrs.field(
     factory=dict, metadata={"help": "shell pattern of clips' names to their frames per second, where it differs"}
 )
-_CONTENT_PATTERN: Any = _key(_CLIP_NAME, "regular expression whose group `content` is a clip's motion family")
-_LICENCE: Any = _key("not stated", "licence of the motion, copied into everything made from it")
+
+
+def _own_first(cls: type, fields: list[Any]) -> list[Any]:
+    """A component's own keys before those that it inherits."""
+    return sorted(fields, key=lambda field: field.inherited)
 
 
 @attrs.frozen
-class MocapNpzConfig:
+class MotionConfig:
+    """Keys of any component of motion: they choose, resample and deal clips alike, whatever the files."""
+
+    fps: float | None = _key(None, "frames per second to resample to; the files' own where absent", _at_least(0.1))
+    stride: int = _key(1, "keep every n-th frame of the files before resampling", validators.ge(1))
+    min_frames: int = _MIN_FRAMES
+    contents: tuple[str, ...] = _key((), "use only these clips" + _PATTERNS)
+    validation: float = _key(0.1, "share of clips for validation, chosen by a hash of their names", *_fraction)
+    test: float = _key(0.1, "share of clips for test, chosen by a hash of their names", *_fraction)
+    validation_contents: tuple[str, ...] = _key((), "clips for validation, instead of a share" + _PATTERNS)
+    test_contents: tuple[str, ...] = _key((), "clips for test, instead of a share" + _PATTERNS)
+    content_pattern: str = _key(_CLIP_NAME, "regular expression whose group `content` is a clip's motion family")
+    licence: str = _key("not stated", "licence of the motion, copied into everything made from it")
+
+
+@attrs.frozen(field_transformer=_own_first)
+class MocapNpzConfig(MotionConfig):
     """Motion capture in npz files."""
 
     path: str = _key("", "an npz file, or a folder of them")
     paths: tuple[str, ...] = _key((), "more npz files or folders")
-    fps: float | None = _FPS
-    stride: int = _STRIDE
-    min_frames: int = _MIN_FRAMES
-    contents: tuple[str, ...] = _CONTENTS
-    validation: float = _VALIDATION
-    test: float = _TEST
-    validation_contents: tuple[str, ...] = _VALIDATION_CONTENTS
-    test_contents: tuple[str, ...] = _TEST_CONTENTS
-    content_pattern: str = _CONTENT_PATTERN
     joints: dict[str, str] = attrs.field(
         factory=dict, metadata={"help": "house joint to the file's joint name, where the table of names fails"}
     )
-    licence: str = _LICENCE
 
 
-@attrs.frozen
-class BvhConfig:
+@attrs.frozen(field_transformer=_own_first)
+class BvhConfig(MotionConfig):
     """Motion capture in BVH files."""
 
     path: str = _key("", "a BVH file, or a folder of them")
@@ -76,20 +76,10 @@ class BvhConfig:
     )
     up: str = _key("y", "the file's upward axis, 'y' or 'z'", validators.in_(("y", "z")))
     skip_frames: int = _key(0, "leave out this many first frames (a rest pose)", validators.ge(0))
-    fps: float | None = _FPS
-    stride: int = _STRIDE
-    min_frames: int = _MIN_FRAMES
-    contents: tuple[str, ...] = _CONTENTS
-    validation: float = _VALIDATION
-    test: float = _TEST
-    validation_contents: tuple[str, ...] = _VALIDATION_CONTENTS
-    test_contents: tuple[str, ...] = _TEST_CONTENTS
-    content_pattern: str = _CONTENT_PATTERN
-    licence: str = _LICENCE
 
 
-@attrs.frozen
-class AsfAmcConfig:
+@attrs.frozen(field_transformer=_own_first)
+class AsfAmcConfig(MotionConfig):
     """Motion capture in ASF and AMC files, as CMU's."""
 
     path: str = _key("", "the folder of the subjects' folders, or one subject's; searched at any depth")
@@ -104,22 +94,13 @@ class AsfAmcConfig:
         "metres in one unit of the files, instead of what :units says",
         validators.optional(validators.gt(0.0)),
     )
-    fps: float | None = _FPS
-    stride: int = _STRIDE
-    min_frames: int = _MIN_FRAMES
-    contents: tuple[str, ...] = _CONTENTS
-    validation: float = _VALIDATION
-    test: float = _TEST
-    validation_contents: tuple[str, ...] = _VALIDATION_CONTENTS
-    test_contents: tuple[str, ...] = _TEST_CONTENTS
     content_pattern: str = _key(
         r"^(?P<content>.+)_[^_]+$", "regular expression whose group `content` is a clip's subject (`07` of `07_01`)"
     )
-    licence: str = _LICENCE
 
 
-@attrs.frozen
-class AmassConfig:
+@attrs.frozen(field_transformer=_own_first)
+class AmassConfig(MotionConfig):
     """AMASS, both releases."""
 
     path: str = _key("", "the folder of the data sets' folders, or one of them; searched at any depth")
@@ -130,23 +111,10 @@ class AmassConfig:
     joints: dict[str, tuple[str, ...]] = attrs.field(
         factory=dict, metadata={"help": "house joint to the SMPL joints whose mean it is; goes before the rig's"}
     )
-    fps: float | None = _FPS
-    stride: int = _STRIDE
-    min_frames: int = _MIN_FRAMES
-    contents: tuple[str, ...] = _CONTENTS
-    validation: float = _VALIDATION
-    test: float = _TEST
-    validation_contents: tuple[str, ...] = _VALIDATION_CONTENTS
-    test_contents: tuple[str, ...] = _TEST_CONTENTS
     content_pattern: str = _key(
         r"^(?P<content>[^/]+)/",
         "regular expression whose group `content` is the data set (`CMU` of `CMU/01/01_01`)",
     )
-    licence: str = _LICENCE
-
-
-MotionConfig = MocapNpzConfig | BvhConfig | AsfAmcConfig | AmassConfig
-"""Keys of any component of motion: they choose, resample and deal clips alike."""
 
 
 @attrs.frozen
