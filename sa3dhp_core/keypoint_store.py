@@ -5,7 +5,7 @@ Knows no data set and no camera: keypoints come in as places on the camera plane
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -15,7 +15,7 @@ from sa3dhp_core.atomic import read_meta, read_tensors, write_tensors
 from sa3dhp_core.cards import skeleton as skeleton_card
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.geometry.shapes import need_poses
-from sa3dhp_core.store import draw_windows, split_file
+from sa3dhp_core.store import FLAG, draw_windows, split_file
 from sa3dhp_core.types import WHOLE, ClipName, FrameFacts, Shard
 
 
@@ -31,6 +31,8 @@ def write_keypoints(
     cameras: Sequence[str] = (),
     names: Sequence[str] = (),
     stride: int = 0,
+    numbers: Tensor | None = None,
+    flags: Mapping[str, Tensor] | None = None,
     poses: Tensor | None = None,
     skeleton: str = "h36m-17",
 ) -> None:
@@ -47,6 +49,8 @@ def write_keypoints(
         cameras: name of each clip's camera.
         names: of each clip; clips of one subject that several cameras saw at once share one.
         stride: each clip has one in so many frames of its video, from its first; 0 where that is not known.
+        numbers: ``(N,)`` each frame's number in its video, where `stride` does not tell.
+        flags: name of a flag to ``(N,)`` whether each frame carries it.
         poses: ``(N, J, 3)`` metres in the camera frame, made root-relative here; None where there is no truth.
         skeleton: card id.
 
@@ -61,6 +65,12 @@ def write_keypoints(
     if bool(points.isinf().any()) or bool((missing[..., 0] != missing[..., 1]).any()):
         raise DataError("keypoints are infinite or half missing", where=where, expected="both numbers, or both NaN")
     tensors = {"points": points.float(), "starts": starts.to(torch.int64)}
+    told = {f"{FLAG}{name}": flag for name, flag in (flags or {}).items()}
+    told |= {} if numbers is None else {"numbers": numbers}
+    for name, value in told.items():
+        if len(value) != len(points):
+            raise DataError(f"{name} do not fit the keypoints", where=where, found=len(value), expected=len(points))
+    tensors |= told
     if poses is not None:
         need_poses(poses, body)
         if len(poses) != len(points) or not bool(poses.isfinite().all()):
@@ -80,6 +90,8 @@ class ArrayKeypoints:
         tensors, meta = read_tensors(path), read_meta(path)
         try:
             self._points, self._starts = tensors["points"], tensors["starts"]
+            self._numbers = tensors.get("numbers")
+            self._flags = {key.removeprefix(FLAG): flag for key, flag in tensors.items() if key.startswith(FLAG)}
             self.fps, self.licence = float(meta["fps"]), str(meta["licence"])
             self.skeleton = skeleton_card(meta["skeleton"])
             self._cameras, self._stride = tuple(meta.get("cameras", ())), int(meta.get("stride", 0))
@@ -115,13 +127,13 @@ class ArrayKeypoints:
         return tuple(map(ClipName, self._groups, self._names or blank, self._cameras or blank))
 
     def frame_facts(self) -> FrameFacts:
-        """Subject, camera and number of each frame, where they were written."""
+        """Subject, camera, number and flags of each frame, where they were written."""
         clips = self.clip_index()
         subjects, cameras = (
             [names[clip] for clip in clips.tolist()] if any(names) else None for names in (self._groups, self._cameras)
         )
-        numbers = (torch.arange(len(self)) - self._starts[clips]) * self._stride if self._stride else None
-        return FrameFacts(subjects, cameras, numbers)
+        counted = (torch.arange(len(self)) - self._starts[clips]) * self._stride if self._stride else None
+        return FrameFacts(subjects, cameras, self._numbers if self._numbers is not None else counted, self._flags)
 
 
 def read_truth(folder: Path, split: str) -> Tensor | None:

@@ -5,7 +5,7 @@ Knows no data set. A split is one file; images are uint8 and memory-mapped by th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,7 +15,10 @@ from torch import Tensor
 from sa3dhp_core.atomic import read_meta, read_tensors, write_tensors
 from sa3dhp_core.cards import skeleton as skeleton_card
 from sa3dhp_core.errors import DataError
-from sa3dhp_core.types import WHOLE, ClipBatch, LabelledBatch, Shard
+from sa3dhp_core.types import WHOLE, ClipBatch, ClipName, FrameFacts, LabelledBatch, Shard
+
+FLAG = "flag."
+"""What the names of stored flags begin with."""
 
 
 def split_file(folder: Path, split: str) -> Path:
@@ -36,6 +39,9 @@ def write_frames(
     parts: Tensor | None = None,
     keypoints: Tensor | None = None,
     families: Sequence[str] = (),
+    names: Sequence[ClipName] = (),
+    numbers: Tensor | None = None,
+    flags: Mapping[str, Tensor] | None = None,
     skeleton: str = "h36m-17",
 ) -> None:
     """Write one split of cropped frames, atomically.
@@ -52,6 +58,9 @@ def write_frames(
         parts: ``(N, H, W)`` uint8 part labels, 0 is background.
         keypoints: ``(N, J, 2)`` pixels of the crop.
         families: name of each clip's motion family.
+        names: subject, name and camera of each clip.
+        numbers: ``(N,)`` each frame's number in its video.
+        flags: name of a flag to ``(N,)`` whether each frame carries it.
         skeleton: card id.
 
     Raises:
@@ -60,7 +69,9 @@ def write_frames(
     where = str(split_file(folder, split))
     count = images.shape[0]
     tensors = {"images": images, "starts": starts.to(torch.int64), "intrinsics": intrinsics.float()}
-    for name, value in (("poses", poses), ("parts", parts), ("keypoints", keypoints)):
+    told = {"poses": poses, "parts": parts, "keypoints": keypoints, "numbers": numbers}
+    told |= {f"{FLAG}{name}": flag for name, flag in (flags or {}).items()}
+    for name, value in told.items():
         if value is not None:
             tensors[name] = value.float() if value.is_floating_point() else value
             if value.shape[0] != count:
@@ -69,7 +80,7 @@ def write_frames(
         raise DataError("clip starts do not rise to the number of frames", where=where, found=starts.tolist()[-3:])
     if poses is not None:
         _check_finite("poses", poses, where)
-    meta = {"fps": fps, "licence": licence, "families": list(families), "skeleton": skeleton}
+    meta = {"fps": fps, "licence": licence, "families": list(families), "skeleton": skeleton, "names": list(names)}
     write_tensors(split_file(folder, split), tensors, meta)
 
 
@@ -92,6 +103,7 @@ class _Frames:
         self.skeleton = skeleton_card(meta["skeleton"])
         starts = self._tensors["starts"]
         self._families = tuple(meta["families"]) or ("",) * (len(starts) - 1)
+        self._names = tuple(ClipName(*name) for name in meta.get("names", ()))
         self._starts = starts
 
     def __len__(self) -> int:
@@ -104,6 +116,17 @@ class _Frames:
     def clip_index(self) -> Tensor:
         """``(N,)`` clip of each frame."""
         return torch.repeat_interleave(torch.arange(len(self._starts) - 1), self._starts.diff())
+
+    def frame_facts(self) -> FrameFacts:
+        """Subject, camera, number and flags of each frame, where they were written."""
+        names = [self._names[clip] for clip in self.clip_index().tolist()] if self._names else []
+        flags = {key.removeprefix(FLAG): flag for key, flag in self._tensors.items() if key.startswith(FLAG)}
+        return FrameFacts(
+            [name.subject for name in names] or None,
+            [name.camera for name in names] or None,
+            self._tensors.get("numbers"),
+            flags,
+        )
 
     def _images(self, index: Tensor | slice) -> Tensor:
         return self._tensors["images"][index].float().div_(255.0)
@@ -153,7 +176,8 @@ class ArrayClips(_Frames):
 
     def __init__(self, folder: Path, split: str) -> None:
         super().__init__(folder, split)
-        self._tensors = {k: v for k, v in self._tensors.items() if k in ("images", "starts", "intrinsics")}
+        kept = ("images", "starts", "intrinsics", "numbers")
+        self._tensors = {k: v for k, v in self._tensors.items() if k in kept or k.startswith(FLAG)}
 
     def tracked(self, poses: Tensor) -> ArrayImages:
         """The same frames, labelled by estimated poses ``(N, J, 3)``; raises `DataError` if they do not fit."""

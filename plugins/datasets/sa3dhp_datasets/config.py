@@ -194,3 +194,38 @@ class VideoFolderConfig:
     test_videos: tuple[str, ...] = _key((), "videos for test, instead of a share (shell patterns)")
     content_pattern: str = _key(_CLIP_NAME, "regular expression whose group `content` is a video's motion family")
     licence: str = _key("not stated", "licence of the footage, copied into everything made from it")
+
+
+@attrs.frozen
+class RecordingsConfig:
+    """Keys of every data set of recorded people, whatever its files: they choose recordings and deal them to splits."""
+
+    path: str = _key("", "the folder that the data set lies in")
+    fps: float | None = _key(
+        None, "frames per second to keep, one in n; the files' own where absent", validators.optional(validators.gt(0))
+    )
+    subjects: tuple[str, ...] = _key((), "use only these subjects (shell patterns)")
+    cameras: tuple[str, ...] = _key((), "use only these cameras (shell patterns)")
+    recordings: tuple[str, ...] = _key((), "use only recordings of these names or actions (shell patterns)")
+    validation: tuple[str, ...] = _key((), "subjects or recordings for validation (shell patterns)")
+    test: tuple[str, ...] = _key((), "subjects or recordings for test (shell patterns)")
+    min_frames: int = _MIN_FRAMES
+
+
+@attrs.frozen(field_transformer=_own_first)
+class ShotImagesConfig(RecordingsConfig):
+    """Crops of recorded people."""
+
+    size: int = _key(64, "width and height of the crops, pixels", validators.ge(8))
+    box_scale: float = _key(0.5, "radius of the person's circle over the box's longer side", validators.gt(0.0))
+    margin: float = _key(1.15, "half of a crop over the circle's radius", validators.gt(0.0))
+
+
+@attrs.frozen
+class ShotKeypointsConfig(RecordingsConfig):
+    """2D keypoints of recorded people."""
+
+
+@attrs.frozen
+class ShotMotionConfig(RecordingsConfig):
+    """3D motion of recorded people, without pictures."""

@@ -9,8 +9,16 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError, RecipeError, nearest
+from sa3dhp_core.types import Skeleton
+
+Array = NDArray[np.float64]
+Means = tuple[tuple[int, ...], ...]
+"""For each joint of the skeleton the columns whose mean it is."""
 
 
 @cache
@@ -59,3 +67,32 @@ def columns(names: Sequence[str], given: Mapping[str, str], where: str) -> list[
             hint=f'joints.{missing[0]} = "NAME" names it ({nearest(missing[0], names)})',
         )
     return [found[joint] for joint in skeleton().joints]
+
+
+def means(columns: Sequence[str], body: Skeleton, given: Mapping[str, Sequence[str]], where: str) -> Means:
+    """For each joint of the skeleton the columns that make it.
+
+    Raises:
+        RecipeError: `given` names no joint of the skeleton.
+        DataError: a joint has no column.
+    """
+    for joint in given:
+        if joint not in body.joints:
+            raise RecipeError(f"no joint {joint!r} in {body.id}", where="joints", hint=nearest(joint, body.joints))
+    found = []
+    for joint in body.joints:
+        wanted = given.get(joint, (joint,))
+        if missing := [name for name in wanted if name not in columns]:
+            raise DataError(
+                f"the joint {joint!r} has no column {missing[0]!r}",
+                where=where,
+                found=f"columns {', '.join(filter(None, columns))}",
+                hint=f'joints.{joint} = ["NAME"] names it, or the columns whose mean it is',
+            )
+        found.append(tuple(columns.index(name) for name in wanted))
+    return tuple(found)
+
+
+def taken(values: Array, columns: Means) -> Array:
+    """``(T, K, D)`` to the skeleton's joints ``(T, J, D)``, each the mean of its columns."""
+    return np.stack([values[:, list(group)].mean(axis=1) for group in columns], axis=1)

@@ -32,6 +32,11 @@ class Lens:
     radial: Array = attrs.field(factory=lambda: np.zeros(3))
     tangential: Array = attrs.field(factory=lambda: np.zeros(2))
 
+    @property
+    def bends(self) -> bool:
+        """Whether it distorts at all."""
+        return bool(self.radial.any() or self.tangential.any())
+
     def pixels(self, plane: Array) -> Array:
         """Points ``(..., 2)`` on the plane at depth 1 to pixels."""
         return self._bent(plane) * self.focal_px + self.centre_px

@@ -20,13 +20,11 @@ from sa3dhp_core.store import split_file
 from sa3dhp_core.types import Skeleton
 from sa3dhp_datasets.config import LiftingNpzConfig
 from sa3dhp_datasets.inputs import SPLITS, name_hash
-from sa3dhp_datasets.joint_names import table
+from sa3dhp_datasets.joint_names import Means, means, table, taken
 from sa3dhp_datasets.object_npz import read_objects
 from sa3dhp_datasets.rig_of_cameras import Cameras, plain_camera, read_cameras
 
 Array = NDArray[np.float64]
-Means = tuple[tuple[int, ...], ...]
-"""For each joint of the skeleton the columns whose mean it is."""
 
 
 @attrs.frozen(eq=False)
@@ -70,35 +68,6 @@ def _only(folder: Path, pattern: str, needed: bool) -> Path | None:
         names = ", ".join(path.name for path in found) or "none"
         raise DataError(f"not exactly one {pattern}", where=str(folder), found=names, hint="name the file")
     return found[0] if found else None
-
-
-def means(columns: Sequence[str], body: Skeleton, given: Mapping[str, Sequence[str]], where: str) -> Means:
-    """For each joint of the skeleton the columns that make it.
-
-    Raises:
-        RecipeError: `given` names no joint of the skeleton.
-        DataError: a joint has no column.
-    """
-    for joint in given:
-        if joint not in body.joints:
-            raise RecipeError(f"no joint {joint!r} in {body.id}", where="joints", hint=nearest(joint, body.joints))
-    found = []
-    for joint in body.joints:
-        wanted = given.get(joint, (joint,))
-        if missing := [name for name in wanted if name not in columns]:
-            raise DataError(
-                f"the joint {joint!r} has no column {missing[0]!r}",
-                where=where,
-                found=f"columns {', '.join(filter(None, columns))}",
-                hint=f'joints.{joint} = ["NAME"] names it, or the columns whose mean it is',
-            )
-        found.append(tuple(columns.index(name) for name in wanted))
-    return tuple(found)
-
-
-def taken(values: Array, columns: Means) -> Array:
-    """``(T, K, D)`` to the skeleton's joints ``(T, J, D)``, each the mean of its columns."""
-    return np.stack([values[:, list(group)].mean(axis=1) for group in columns], axis=1)
 
 
 class LiftingNpz:

@@ -1,0 +1,101 @@
+"""Which shots a table chooses, and the split of each. Reads no file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from sa3dhp_core.errors import DataError, nearest
+from sa3dhp_datasets.config import RecordingsConfig
+from sa3dhp_datasets.inputs import SPLITS
+from sa3dhp_datasets.shots import ReadsShots, Shot
+
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp")
+
+
+def chosen(config: RecordingsConfig, read: ReadsShots) -> Iterator[tuple[str, Shot]]:
+    """Split and shot of all that a table asks for.
+
+    A shot is where the keys `validation` and `test` put it, else where the set itself does, else in train.
+
+    Raises:
+        DataError: see the reader; or nothing fits the table's patterns.
+    """
+    seen, taken = [], 0
+    for shot in read(config):
+        seen.append(shot.title)
+        if _asked_for(config, shot):
+            taken += 1
+            yield split_of(config, shot), shot
+    if not taken:
+        asked = {key: getattr(config, key) for key in ("subjects", "cameras", "recordings") if getattr(config, key)}
+        found = f"{len(seen)} recordings: {', '.join(seen[:5])}" if seen else "none"
+        hint = nearest(str(next(iter(asked.values()))[0]), seen) if asked and seen else None
+        raise DataError("no recording fits", where=config.path, found=found, expected=asked or "one", hint=hint)
+
+
+def _asked_for(config: RecordingsConfig, shot: Shot) -> bool:
+    asked = (
+        (config.subjects, (shot.subject,)),
+        (config.cameras, (shot.camera,)),
+        (config.recordings, (shot.name, shot.family)),
+    )
+    return all(not patterns or _fits(names, patterns) for patterns, names in asked)
+
+
+def _fits(names: Iterable[str], patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
+
+
+def split_of(config: RecordingsConfig, shot: Shot) -> str:
+    """Where a shot belongs."""
+    names = (shot.subject, shot.name, f"{shot.subject}/{shot.name}")
+    for split, patterns in (("test", config.test), ("validation", config.validation)):
+        if _fits(names, patterns):
+            return split
+    return shot.split or "train"
+
+
+def offered_by(config: RecordingsConfig, own: Sequence[str]) -> tuple[str, ...]:
+    """The splits that there may be: those that the set has of its own, and those that the table makes."""
+    made = {"train": not own, "validation": config.validation, "test": config.test}
+    return tuple(split for split in SPLITS if split in own or made[split])
+
+
+def fingerprint_of(config: RecordingsConfig) -> dict[str, Any]:
+    """Sizes and times of a folder's files but pictures, so that other content behind the same path is read anew."""
+    if not config.path or not (folder := Path(config.path).expanduser()).is_dir():
+        return {}
+    told = hashlib.sha256()
+    for here, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            if not name.lower().endswith(PICTURES):
+                stat = os.stat(os.path.join(here, name))
+                told.update(f"{os.path.relpath(here, folder)}/{name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return {"files": told.hexdigest()}
+
+
+def one_rate(rates: Iterable[float], where: str) -> float:
+    """The frame rate that all shots of a split share; raises `DataError` where they differ."""
+    found = sorted({round(rate, 3) for rate in rates})
+    if len(found) > 1:
+        raise DataError(
+            "recordings of several frame rates",
+            where=where,
+            found=", ".join(f"{rate:g}" for rate in found),
+            expected="one rate",
+            hint=f"fps = {found[0]:g} keeps as many frames of each",
+        )
+    return found[0]
+
+
+def known_split(split: str, splits: Sequence[str]) -> str:
+    """The split itself; raises `DataError` with the nearest one where there is none of its name."""
+    if split not in splits:
+        raise DataError(f"no split {split!r}", found=split, expected=", ".join(splits), hint=nearest(split, splits))
+    return split

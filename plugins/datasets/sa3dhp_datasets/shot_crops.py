@@ -1,0 +1,157 @@
+"""Exact crops of the people of a shot, by virtual cameras; the lens is undone while sampling. Writes no file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import attrs
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from sa3dhp_core.cards import skeleton
+from sa3dhp_core.errors import DataError
+from sa3dhp_core.geometry import crop, project, virtual_camera
+from sa3dhp_datasets.lens import Array, Lens
+from sa3dhp_datasets.shots import Person, Pictures, Shot
+
+
+@attrs.frozen
+class Framing:
+    """How a person is framed.
+
+    Attributes:
+        size: side of the crop in pixels.
+        box_scale: radius of the person's circle over the box's longer side.
+        margin: half of a crop over that radius.
+    """
+
+    size: int
+    box_scale: float
+    margin: float
+
+
+@attrs.frozen(eq=False)
+class Cut:
+    """The crops of one clip: what is cut where, and what belongs to it.
+
+    Attributes:
+        frames: ``(T,)`` numbers of the shot's pictures.
+        rotation: ``(T, 3, 3)`` from the shot's camera into the crop's.
+        intrinsics: ``(T, 3, 3)`` of the crop's camera, pixels.
+        poses: ``(T, J, 3)`` metres, root-relative, in the crop's camera; None where the set has none.
+        keypoints: ``(T, J, 2)`` pixels of the crop, NaN where unseen; None where the set has none.
+        flags: name to ``(T,)``.
+    """
+
+    frames: NDArray[np.int64]
+    rotation: Tensor
+    intrinsics: Tensor
+    poses: Tensor | None
+    keypoints: Tensor | None
+    flags: dict[str, Tensor]
+
+
+def cut_of(shot: Shot, person: Person, rows: NDArray[np.int64], framing: Framing) -> Cut:
+    """Decide the crops of some rows of a person, without a picture.
+
+    Raises:
+        DataError: a box or a joint is not finite, or a joint is not in front of the camera.
+    """
+    frames = person.frames[rows]
+    centre, radius = _circles(shot, person.boxes[rows], frames, framing.box_scale)
+    camera = _ideal(shot.lens).expand(len(rows), 3, 3)
+    rotation, virtual = virtual_camera(centre, radius, camera, framing.size, framing.margin)
+    poses, seen = None, None
+    if person.joints is not None:
+        turned = torch.from_numpy(person.joints[rows]) @ rotation.transpose(-1, -2)
+        _need_in_front(shot, turned, frames)
+        root = skeleton().index(skeleton().root)
+        poses = (turned - turned[:, root : root + 1]).float()
+    if person.keypoints is not None:
+        plane = torch.from_numpy(shot.lens.plane(person.keypoints[rows]))
+        rays = torch.cat([plane, torch.ones_like(plane[..., :1])], dim=-1) @ rotation.transpose(-1, -2)
+        seen = project(rays, virtual).float()
+    flags = {name: torch.from_numpy(flag[rows].copy()) for name, flag in person.flags.items()}
+    return Cut(frames, rotation, virtual, poses, seen, flags)
+
+
+def _circles(shot: Shot, boxes: Array, frames: NDArray[np.int64], scale: float) -> tuple[Tensor, Tensor]:
+    """Centres and radii of people, in pixels of the shot's camera without its distortion."""
+    corners = np.stack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+    ideal = shot.lens.plane(corners) * shot.lens.focal_px + shot.lens.centre_px
+    if not np.isfinite(ideal).all():
+        row = int(np.flatnonzero(~np.isfinite(ideal).all((1, 2)))[0])
+        found, where = boxes[row].round(1).tolist(), f"{shot.where}: {shot.title}, frame {frames[row]}"
+        raise DataError("a box that the camera cannot see", where=where, found=found, expected="[x, y, width, height]")
+    low, high = torch.from_numpy(ideal).unbind(1)
+    return (low + high) / 2, scale * (high - low).abs().amax(-1)
+
+
+def _need_in_front(shot: Shot, joints: Tensor, frames: NDArray[np.int64]) -> None:
+    wrong = ~(torch.isfinite(joints).all(-1) & (joints[..., 2] > 0)).all(-1)
+    if bool(wrong.any()):
+        frame = int(frames[int(wrong.nonzero()[0])])
+        where = f"{shot.where}: {shot.title}, frame {frame}"
+        raise DataError("a joint is not finite, or not in front of the camera", where=where, expected="metres, z > 0")
+
+
+def cut_crops(pictures: Pictures, shot: Shot, cuts: Sequence[Cut], size: int) -> Iterator[tuple[int, int, Tensor]]:
+    """The crops of a shot's clips: number of the clip, of the frame in it, and ``(3, size, size)`` uint8.
+
+    Pictures are read once, one at a time.
+
+    Raises:
+        DataError: see `Pictures.frames`; or there are fewer pictures than the annotations speak of.
+    """
+    wanted: dict[int, list[tuple[int, int]]] = {}
+    for clip, cut in enumerate(cuts):
+        for row, frame in enumerate(cut.frames.tolist()):
+            wanted.setdefault(frame, []).append((clip, row))
+    if wanted and max(wanted) >= len(pictures):
+        what = "the annotations speak of more pictures than there are"
+        raise DataError(what, where=f"{shot.where}: {shot.title}", found=len(pictures), expected=max(wanted) + 1)
+    for frame, picture in pictures.frames(wanted):
+        places = wanted[frame]
+        rotation = torch.stack([cuts[clip].rotation[row] for clip, row in places]).float()
+        virtual = torch.stack([cuts[clip].intrinsics[row] for clip, row in places]).float()
+        crops = crop_through(picture, shot.lens, rotation, virtual, size)
+        for (clip, row), image in zip(places, crops.clamp_(0, 1).mul_(255).round_().to(torch.uint8), strict=True):
+            yield clip, row, image
+
+
+def crop_through(picture: NDArray[np.uint8], lens: Lens, rotation: Tensor, virtual: Tensor, size: int) -> Tensor:
+    """What virtual cameras see of a picture that a lens made: ``(N, 3, size, size)`` in [0, 1].
+
+    Args:
+        picture: ``(H, W, 3)`` RGB.
+        lens: its camera.
+        rotation: ``(N, 3, 3)`` from that camera into the virtual ones.
+        virtual: ``(N, 3, 3)`` their intrinsics, pixels.
+        size: side of the crops.
+    """
+    image = torch.from_numpy(picture).permute(2, 0, 1)
+    if not lens.bends:
+        return crop(image, _ideal(lens).float(), rotation, virtual, size)
+    return torch.stack([_bent_crop(image, lens, *camera, size) for camera in zip(rotation, virtual, strict=True)])
+
+
+def _bent_crop(image: Tensor, lens: Lens, rotation: Tensor, virtual: Tensor, size: int) -> Tensor:
+    """One crop through a lens that bends: as `crop`, with the lens's own pixels in the place of a homography's."""
+    finer = max(1, int(np.ceil(float(lens.focal_px.max() / virtual[0, 0]) - 0.05)))
+    axis = (torch.arange(size * finer, dtype=torch.float64) + 0.5) / finer
+    rows, columns = torch.meshgrid(axis, axis, indexing="ij")
+    rays = torch.stack([columns, rows, torch.ones_like(rows)], dim=-1) @ torch.linalg.inv(virtual.double()).T
+    turned = rays @ rotation.double()
+    pixels = torch.from_numpy(lens.pixels((turned[..., :2] / turned[..., 2:].clamp(min=1e-6)).numpy()))
+    height, width = image.shape[-2:]
+    where = (pixels / torch.tensor([width, height]) * 2 - 1).float()
+    seen = functional.grid_sample(image[None].float() / 255, where[None], "bilinear", "border", align_corners=False)
+    return functional.avg_pool2d(seen, finer)[0]
+
+
+def _ideal(lens: Lens) -> Tensor:
+    (fx, fy), (x, y) = lens.focal_px, lens.centre_px
+    return torch.tensor([[fx, 0.0, x], [0.0, fy, y], [0.0, 0.0, 1.0]], dtype=torch.float64)

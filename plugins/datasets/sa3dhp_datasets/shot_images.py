@@ -1,0 +1,106 @@
+"""Any data set of shots as image data: exact crops of its people, with poses where the set has them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sa3dhp_core.atomic import read_json, write_json
+from sa3dhp_core.errors import DataError
+from sa3dhp_core.store import ArrayClips, ArrayImages, split_file, write_frames
+from sa3dhp_core.types import ClipName
+from sa3dhp_datasets.config import ShotImagesConfig
+from sa3dhp_datasets.shot_crops import Cut, Framing, cut_crops, cut_of
+from sa3dhp_datasets.shot_splits import ShotSplits, Stretch, flags_of, numbers_of
+from sa3dhp_datasets.shots import ReadsShots, Shot
+
+Crops = np.memmap[Any, np.dtype[np.uint8]]
+
+
+class ShotImages(ShotSplits):
+    """`ImageData` over a reader of shots. What an interrupted call has cut is not cut again."""
+
+    def __init__(self, config: ShotImagesConfig, read: ReadsShots, card: str, own: Sequence[str] = ()) -> None:
+        super().__init__(config, read, card, own)
+        self._framing = Framing(config.size, config.box_scale, config.margin)
+
+    def _write(self, folder: Path, split: str, clips: Sequence[Stretch]) -> None:
+        if split_file(folder, split).is_file():
+            return
+        cuts = [cut_of(clip.shot, clip.person, clip.rows, self._framing) for clip in clips]
+        poses = [cut.poses for cut in cuts if cut.poses is not None]
+        points = [cut.keypoints for cut in cuts if cut.keypoints is not None]
+        crops = self._cut(folder, split, clips, cuts)
+        write_frames(
+            folder,
+            split,
+            images=torch.from_numpy(crops),
+            intrinsics=torch.cat([cut.intrinsics for cut in cuts]),
+            poses=torch.cat(poses) if len(poses) == len(cuts) else None,
+            keypoints=torch.cat(points) if len(points) == len(cuts) else None,
+            families=[clip.shot.family for clip in clips],
+            names=[ClipName(clip.shot.subject, clip.shot.name, clip.shot.camera) for clip in clips],
+            numbers=numbers_of(clips),
+            flags=flags_of(clips),
+            **self._common(clips),
+        )
+        del crops
+        for path in _unfinished(folder, split):
+            path.unlink(missing_ok=True)
+
+    def _cut(self, folder: Path, split: str, clips: Sequence[Stretch], cuts: Sequence[Cut]) -> Crops:
+        """All crops of a split, ``(N, 3, size, size)``, in a file that a further call goes on with."""
+        path, log = _unfinished(folder, split)
+        plan = _digest(self._framing, clips, cuts)
+        done = read_json(log) if log.is_file() and path.is_file() else {}
+        kept = done["shots"] if done.get("plan") == plan else 0
+        shape = (sum(len(cut.frames) for cut in cuts), 3, self._framing.size, self._framing.size)
+        out = np.lib.format.open_memmap(path, "r+" if kept else "w+", np.uint8, shape)
+        first = 0
+        shots = groupby(zip(clips, cuts, strict=True), key=lambda pair: id(pair[0].shot))
+        for number, (_, pairs) in enumerate(shots, 1):
+            together = list(pairs)
+            last = first + sum(len(cut.frames) for _, cut in together)
+            if number > kept:
+                _cut_shot(together[0][0].shot, [cut for _, cut in together], self._framing.size, out[first:last])
+                out.flush()
+                write_json(log, {"plan": plan, "shots": number})
+            first = last
+        return out
+
+    def labelled(self, folder: Path, split: str) -> ArrayImages:
+        """The split with its poses; raises `DataError` where the set has none."""
+        return ArrayImages(folder, self._known(folder, split))
+
+    def clips(self, folder: Path, split: str) -> ArrayClips:
+        """The split without any label."""
+        return ArrayClips(folder, self._known(folder, split))
+
+
+def _unfinished(folder: Path, split: str) -> tuple[Path, Path]:
+    return folder / f".{split}.crops.npy", folder / f".{split}.progress.json"
+
+
+def _cut_shot(shot: Shot, cuts: Sequence[Cut], size: int, out: NDArray[np.uint8]) -> None:
+    if shot.pictures is None:
+        where = f"{shot.where}: {shot.title}"
+        raise DataError("there are no pictures", where=where, hint="the same data set as keypoint or pose data")
+    starts = np.cumsum([0, *(len(cut.frames) for cut in cuts)])
+    for clip, row, image in cut_crops(shot.pictures(), shot, cuts, size):
+        out[starts[clip] + row] = image.numpy()
+
+
+def _digest(framing: Framing, clips: Sequence[Stretch], cuts: Sequence[Cut]) -> str:
+    """Changes with whatever decides the crops."""
+    told = hashlib.sha256(repr(framing).encode())
+    for clip, cut in zip(clips, cuts, strict=True):
+        told.update(f"{clip.shot.where}|{clip.shot.title}".encode())
+        told.update(cut.frames.tobytes() + cut.intrinsics.numpy().tobytes() + cut.rotation.numpy().tobytes())
+    return told.hexdigest()
