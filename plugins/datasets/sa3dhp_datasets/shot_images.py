@@ -18,6 +18,7 @@ from sa3dhp_core.store import ArrayClips, ArrayImages, split_file, write_frames
 from sa3dhp_core.types import ClipName
 from sa3dhp_datasets.config import ShotImagesConfig
 from sa3dhp_datasets.shot_crops import Cut, Framing, cut_crops, cut_of
+from sa3dhp_datasets.shot_sheet import write_sheet
 from sa3dhp_datasets.shot_splits import ShotSplits, Stretch, flags_of, numbers_of
 from sa3dhp_datasets.shots import ReadsShots, Shot
 
@@ -30,6 +31,10 @@ class ShotImages(ShotSplits):
     def __init__(self, config: ShotImagesConfig, read: ReadsShots, card: str, own: Sequence[str] = ()) -> None:
         super().__init__(config, read, card, own)
         self._framing = Framing(config.size, config.box_scale, config.margin)
+
+    def write_sheet(self, path: Path, seed: int) -> Sequence[str]:
+        """Draw a few crops with their skeletons; see `shot_sheet.write_sheet`."""
+        return write_sheet(path, list(self._shots()), self._framing, seed)
 
     def _write(self, folder: Path, split: str, clips: Sequence[Stretch]) -> None:
         if split_file(folder, split).is_file():

@@ -17,8 +17,10 @@ from torch import Tensor
 from sa3dhp_core.atomic import read_json, write_json
 from sa3dhp_core.cards import read_card
 from sa3dhp_core.errors import DataError
+from sa3dhp_core.protocols.data_check import DataCheck
 from sa3dhp_datasets.config import RecordingsConfig
 from sa3dhp_datasets.dealing import chosen, fingerprint_of, known_split, offered_by, one_rate
+from sa3dhp_datasets.shot_check import checked
 from sa3dhp_datasets.shots import Person, ReadsShots, Shot, pieces, stride_of
 
 PREPARED = "prepared.json"
@@ -66,6 +68,10 @@ class ShotSplits(ABC):
     def fingerprint(self) -> dict[str, Any]:
         """See `fingerprint_of`."""
         return fingerprint_of(self._config)
+
+    def check(self) -> DataCheck:
+        """What the files hold and what is wrong with it, without a picture; see `checked`."""
+        return checked(chosen(self._config, self._read))
 
     def prepare(self, folder: Path) -> None:
         """Write all splits that have a clip; raises `DataError` on bad input and leaves no half-written split."""
