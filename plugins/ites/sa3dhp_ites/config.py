@@ -112,7 +112,7 @@ def _component(use: str, text: str) -> Any:
 class Settings:
     """The method's own keys."""
 
-    teacher: Mapping[str, Any] = _component("ites-mlp", "lifter that learns first; its head must be a dictionary")
+    teacher: Mapping[str, Any] = _component("ites-mlp", "lifter that learns first; published losses need a dictionary")
     student: Mapping[str, Any] = _component("ites-graph", "lifter that learns from the teacher")
     teaching: TeacherTraining = attrs.field(factory=TeacherTraining, metadata={"help": "the teacher's training"})
     density: DensityTraining = attrs.field(factory=DensityTraining, metadata={"help": "the density's training"})

@@ -41,11 +41,10 @@ def evaluate(method: Ites, folders: Mapping[str, Path], device: Any, data: str, 
                 "there is no truth to score by", where=data, hint="a file data_3d_*.npz beside the keypoints"
             )
         groups = {name.replace(f"{ROLE}-{split}", data): mask for name, mask in masks(keypoints, split).items()}
+        points, body, facts = whole(keypoints), keypoints.skeleton, facts_of(keypoints)
         for role in ("teacher", "student"):
-            lifter = method.trained(role, folders[role], keypoints.skeleton, device)
-            poses = lift_all(lifter, whole(keypoints))
-            facts = facts_of(keypoints)
-            records += score(role, poses, truth, groups, (protocol,), keypoints.skeleton, facts)
+            poses = lift_all(method.trained(role, folders[role], body, device), points)
+            records += score(role, poses, truth, groups, (protocol,), body, facts)
     return records
 
 

@@ -151,10 +151,10 @@ class Ites:
         found: Keypoints = self.data.keypoints(context.of(DATA), split)
         return found
 
-    def _fitted(self, role: str, data: Keypoints, context: StageContext) -> ItesLifter:
-        """A new lifter whose units are those of the training split."""
-        lifter = self.lifter(role, data.skeleton)
-        lifter.units.fit(whole(data))
+    def _fitted(self, role: str, body: Skeleton, keypoints: Tensor, context: StageContext) -> ItesLifter:
+        """A new lifter whose units are those of the training split's keypoints ``(N, J, 2)``."""
+        lifter = self.lifter(role, body)
+        lifter.units.fit(keypoints)
         return lifter.to(context.engine.device)
 
     def _density(self, body: Skeleton, context: StageContext) -> PoseDensity:
@@ -164,13 +164,15 @@ class Ites:
 
     def _judge(self, context: StageContext) -> None:
         data = self._open(context)
-        units, density = self._fitted(TEACHER, data, context).units, self._density(data.skeleton, context)
-        task = DensityTask(density, units, data, whole(data), self.config.density)
+        keypoints, density = whole(data), self._density(data.skeleton, context)
+        units = self._fitted(TEACHER, data.skeleton, keypoints, context).units
+        task = DensityTask(density, units, data, keypoints, self.config.density)
         context.engine.train(task, context.name, context.folder)
 
     def _teach(self, context: StageContext) -> None:
         data, how, density = self._open(context), self.config.teaching, None
-        lifter, keypoints = self._fitted(TEACHER, data, context), whole(data)
+        keypoints = whole(data)
+        lifter = self._fitted(TEACHER, data.skeleton, keypoints, context)
         before = symmetries("teacher, untrained", f"{ROLE}-train", lifter, keypoints)
         lengths = _longest_seen(lifter.units, keypoints) if how.bones else None
         if self._judged:
@@ -180,18 +182,19 @@ class Ites:
         horizon = Horizon(how.learn_tilt).to(context.engine.device)
         task = TeacherTask(lifter, data, how, horizon, lengths, density)
         context.engine.train(task, context.name, context.folder)
-        write_records(context.folder, [*before, *symmetries("teacher", f"{ROLE}-train", lifter, whole(data))])
+        write_records(context.folder, [*before, *symmetries("teacher", f"{ROLE}-train", lifter, keypoints)])
 
     def _learn(self, context: StageContext) -> None:
         data = self._open(context)
+        keypoints = whole(data)
         teacher = self.trained(TEACHER, context.of(TEACHER), data.skeleton, context.engine.device)
-        lifter = self._fitted(STUDENT, data, context)
-        before = symmetries("student, untrained", f"{ROLE}-train", lifter, whole(data))
+        lifter = self._fitted(STUDENT, data.skeleton, keypoints, context)
+        before = symmetries("student, untrained", f"{ROLE}-train", lifter, keypoints)
         horizon = Horizon(learned=False).to(context.engine.device)
         load_weights(context.of(TEACHER), {"horizon": horizon})
         task = StudentTask(lifter, teacher, data, self.config.learning, horizon)
         context.engine.train(task, context.name, context.folder)
-        write_records(context.folder, [*before, *symmetries("student", f"{ROLE}-train", lifter, whole(data))])
+        write_records(context.folder, [*before, *symmetries("student", f"{ROLE}-train", lifter, keypoints)])
 
     def _held_out(self, context: StageContext) -> Iterator[tuple[str, Keypoints, Tensor]]:
         """Each split that was not learned from and has a truth."""
