@@ -12,7 +12,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from sa3dhp_core.atomic import seeded, write_tensors
+from sa3dhp_core.atomic import read_tensors, seeded, write_tensors
 from sa3dhp_core.engine.checkpoint import WEIGHTS, load_weights
 from sa3dhp_core.errors import RecipeError
 from sa3dhp_core.host import Host
@@ -34,6 +34,7 @@ from sa3dhp_ites.tasks import Horizon, StudentTask, TeacherTask
 from sa3dhp_ites.units import Normaliser
 
 DATA, DENSITY, TEACHER, STUDENT = f"data-{ROLE}", "density", "teacher", "student"
+LIFTED = "lifted"
 
 
 class Ites:
@@ -73,11 +74,11 @@ class Ites:
             *density,
             Stage(TEACHER, taught, (DATA, *(stage.name for stage in density)), self._teach),
             Stage(STUDENT, learned, (DATA, TEACHER), self._learn),
+            Stage(LIFTED, {}, (DATA, STUDENT), self._lift),
             Stage("score-controls", protocols, (DATA, TEACHER), self._score_controls),
             Stage("score-teacher", protocols, (DATA, TEACHER), partial(self._score, TEACHER)),
-            Stage("score-student", protocols, (DATA, STUDENT), partial(self._score, STUDENT)),
-            Stage("lifted", {}, (DATA, STUDENT), self._lift),
-            Stage("samples", {}, (DATA, TEACHER, STUDENT), self._show),
+            Stage("score-student", protocols, (DATA, LIFTED), partial(self._score, STUDENT)),
+            Stage("samples", {}, (DATA, TEACHER, LIFTED), self._show),
         )
 
     def evaluate(self, folders: Mapping[str, Path], engine: Any, data: str, protocol: str) -> list[Record]:
@@ -213,28 +214,38 @@ class Ites:
     def _score(self, role: str, context: StageContext) -> None:
         records, protocols = [], self.recipe.evaluation.protocols
         for split, data, truth in self._held_out(context):
-            lifter = self.trained(role, context.of(role), data.skeleton, context.engine.device)
-            poses = lift_all(lifter, whole(data))
+            poses = self._poses(role, split, data, context)
             records += score(role, poses, truth, masks(data, split), protocols, data.skeleton, facts_of(data))
         write_records(context.folder, records)
 
     def _show(self, context: StageContext) -> None:
         """Keep what the report shows of the last split that has a truth: the test's, if there is one."""
-        for _, data, truth in list(self._held_out(context))[-1:]:
-            device, points = context.engine.device, whole(data)
-            roles = {role: self.trained(role, context.of(role), data.skeleton, device) for role in (TEACHER, STUDENT)}
-            rows = {role: lift_all(lifter, points) for role, lifter in roles.items()}
-            write_samples(context.folder / ANALYSIS, points, truth, rows, data.skeleton)
+        for split, data, truth in list(self._held_out(context))[-1:]:
+            rows = {role: self._poses(role, split, data, context) for role in (TEACHER, STUDENT)}
+            write_samples(context.folder / ANALYSIS, whole(data), truth, rows, data.skeleton)
 
     def _lift(self, context: StageContext) -> None:
         """Keep the student's poses of every split, for whatever comes next."""
         for split in self.data.splits:
             data = self._open(context, split)
-            lifter = self.trained(STUDENT, context.of(STUDENT), data.skeleton, context.engine.device)
-            poses = lift_all(lifter, whole(data))
             facts = {"skeleton": data.skeleton.id, "joints": list(data.skeleton.joints), "unit": "m"}
-            found = {"poses": poses, "clips": data.clip_index()}
-            write_tensors(context.folder / ANALYSIS / f"lifted-{split}.safetensors", found, facts)
+            found = {"poses": self._lifted_by(STUDENT, data, context), "clips": data.clip_index()}
+            write_tensors(_lifted_file(context.folder, split), found, facts)
+
+    def _poses(self, role: str, split: str, data: Keypoints, context: StageContext) -> Tensor:
+        """Poses ``(N, J, 3)`` of a split: the teacher's lifted here, the student's as they were kept."""
+        if role == TEACHER:
+            return self._lifted_by(TEACHER, data, context)
+        return read_tensors(_lifted_file(context.of(LIFTED), split))["poses"]
+
+    def _lifted_by(self, role: str, data: Keypoints, context: StageContext) -> Tensor:
+        lifter = self.trained(role, context.of(role), data.skeleton, context.engine.device)
+        return lift_all(lifter, whole(data))
+
+
+def _lifted_file(folder: Path, split: str) -> Path:
+    """Where the stage `lifted` keeps a split."""
+    return folder / ANALYSIS / f"{LIFTED}-{split}.safetensors"
 
 
 def _longest_seen(units: Normaliser, keypoints: Tensor) -> Tensor:
