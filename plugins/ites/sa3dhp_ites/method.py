@@ -174,7 +174,6 @@ class Ites:
         data, how, density = self._open(context), self.config.teaching, None
         keypoints = whole(data)
         lifter = self._fitted(TEACHER, data.skeleton, keypoints, context)
-        before = symmetries("teacher, untrained", f"{ROLE}-train", lifter, keypoints)
         lengths = _longest_seen(lifter.units, keypoints) if how.bones else None
         if self._judged:
             density = self._density(data.skeleton, context)
@@ -183,19 +182,27 @@ class Ites:
         horizon = Horizon(how.learn_tilt).to(context.engine.device)
         task = TeacherTask(lifter, data, how, horizon, lengths, density)
         context.engine.train(task, context.name, context.folder)
-        write_records(context.folder, [*before, *symmetries("teacher", f"{ROLE}-train", lifter, keypoints)])
+        self._keep_symmetries(TEACHER, lifter, keypoints, horizon, context)
 
     def _learn(self, context: StageContext) -> None:
         data = self._open(context)
         keypoints = whole(data)
         teacher = self.trained(TEACHER, context.of(TEACHER), data.skeleton, context.engine.device)
         lifter = self._fitted(STUDENT, data.skeleton, keypoints, context)
-        before = symmetries("student, untrained", f"{ROLE}-train", lifter, keypoints)
         horizon = Horizon(learned=False).to(context.engine.device)
         load_weights(context.of(TEACHER), {"horizon": horizon})
         task = StudentTask(lifter, teacher, data, self.config.learning, horizon)
         context.engine.train(task, context.name, context.folder)
-        write_records(context.folder, [*before, *symmetries("student", f"{ROLE}-train", lifter, keypoints)])
+        self._keep_symmetries(STUDENT, lifter, keypoints, horizon, context)
+
+    def _keep_symmetries(
+        self, role: str, trained: ItesLifter, keypoints: Tensor, horizon: Horizon, context: StageContext
+    ) -> None:
+        """Records of a lifter beside itself as it began, turned about the same vertical: that of the horizon."""
+        untrained = self._fitted(role, trained.skeleton, keypoints, context)
+        rows = {f"{role}, untrained": untrained, role: trained}
+        found = [symmetries(row, f"{ROLE}-train", one, keypoints, horizon.tilt) for row, one in rows.items()]
+        write_records(context.folder, [record for records in found for record in records])
 
     def _held_out(self, context: StageContext) -> Iterator[tuple[str, Keypoints, Tensor]]:
         """Each split that was not learned from and has a truth."""

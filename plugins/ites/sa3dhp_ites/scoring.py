@@ -113,14 +113,17 @@ def true_unit_m(points: Tensor, truth: Tensor) -> float:
 
 
 @torch.no_grad()
-def symmetries(row: str, split: str, lifter: ItesLifter, keypoints: Tensor) -> list[Record]:
-    """How far the lifter is from equivariance about the vertical and, if it has canonical shapes, from invariance."""
+def symmetries(row: str, split: str, lifter: ItesLifter, keypoints: Tensor, tilt: Tensor | None = None) -> list[Record]:
+    """How far the lifter is from equivariance about the vertical and, if it has canonical shapes, from invariance.
+
+    The vertical is the camera's, or the true one as a camera sees it that looks down by an angle `tilt`, in radians.
+    """
     generator, root = torch.Generator().manual_seed(0), lifter.units.skeleton.index(lifter.units.skeleton.root)
     chosen = torch.randint(len(keypoints), (PROBES,), generator=generator)
     lifter.eval()
     lifted = lifter.lift(lifter.units(keypoints[chosen].to(lifter.units.scale)))
     points, shape = lifted.points - lifted.points[:, [root]], (TURNS, PROBES)
-    turned = (points @ losses.vertical_rotations(shape, generator, points).mT).flatten(0, 1)
+    turned = (points @ losses.vertical_rotations(shape, generator, points, tilt).mT).flatten(0, 1)
     found = {"equivariance": losses.equivariance(lifter.lift, turned, root)}
     if lifted.canonical is not None:
         turns = losses.any_rotations(shape, generator, points)
