@@ -13,7 +13,6 @@ results/lifting.jsonl.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -23,13 +22,14 @@ from typing import Any
 import numpy as np
 import torch
 import typer
-from _lifting_layers import (  # type: ignore[import-not-found]
+from _lifting_layers import (
     ROTATIONS,
     PlainStudent,
     PlainTeacher,
     PublishedStudent,
     PublishedTeacher,
 )
+from _machine import command, loaded_machine
 from torch import Tensor, nn
 
 from sa3dhp_core.cards import skeleton
@@ -201,9 +201,9 @@ def main(seconds: float = 10.0, threads: int = 2) -> None:
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     facts: dict[str, Any] = {
-        "command": f"python benchmarks/lifting.py --seconds {seconds:g} --threads {threads}",
+        "command": command(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"cpu": processor(), "cores": os.cpu_count(), "load_before": round(os.getloadavg()[0], 2)},
+        "machine": loaded_machine(),
         "torch": torch.__version__,
     }
     records = [*lifters(seconds), *metrics(seconds)]
@@ -217,12 +217,6 @@ def main(seconds: float = 10.0, threads: int = 2) -> None:
                 clock, computing = (best[key] / record[key] for key in ("value", "per_computing_s"))
                 ratios = f"ours x {clock:.2f} by the clock, x {computing:.2f} by computing time"
             print(f"{record['question']:20}{record['who']:36}{record['value']:12.4g} {record['unit']:10}{ratios}")
-
-
-def processor() -> str:
-    """The processor's name."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
 
 
 if __name__ == "__main__":

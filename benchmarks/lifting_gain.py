@@ -9,12 +9,12 @@ at the end of each training. Prints a table and appends the records to results/l
 from __future__ import annotations
 
 import json
-import platform
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from _machine import command, machine
 
 from sa3dhp_core.host import Host
 from sa3dhp_core.recipe import load_recipe
@@ -38,7 +38,7 @@ def main(
     out: Path = Path("runs/lifting-gain"),
 ) -> None:
     """Train what is missing, print the table, append the records."""
-    facts = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": platform.machine()}
+    facts = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "command": command(), "machine": machine()}
     print(f"{'row':20} seed  " + "  ".join(PROTOCOLS))
     for number in seed:
         for name in row:
