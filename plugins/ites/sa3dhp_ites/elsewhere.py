@@ -13,6 +13,7 @@ from sa3dhp_core.protocols.data import facts_of
 from sa3dhp_ites.keypoint_files import SPLIT, opened, table_of
 from sa3dhp_ites.lifter import lift_all
 from sa3dhp_ites.scoring import ROLE, Record, masks, score, whole
+from sa3dhp_ites.training import STUDENT, TEACHER
 
 if TYPE_CHECKING:
     from sa3dhp_ites.method import Ites
@@ -42,7 +43,7 @@ def evaluate(method: Ites, folders: Mapping[str, Path], device: Any, data: str, 
             )
         groups = {name.replace(f"{ROLE}-{split}", data): mask for name, mask in masks(keypoints, split).items()}
         points, body, facts = whole(keypoints), keypoints.skeleton, facts_of(keypoints)
-        for role in ("teacher", "student"):
+        for role in (TEACHER, STUDENT):
             poses = lift_all(method.trained(role, folders[role], body, device), points)
             records += score(role, poses, truth, groups, (protocol,), body, facts)
     return records

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import torch
 from torch import Tensor
 
 from sa3dhp_core.atomic import read_tensors, seeded, write_tensors
@@ -24,17 +23,15 @@ from sa3dhp_core.protocols.prediction import PosedClip
 from sa3dhp_core.recipe import Recipe
 from sa3dhp_core.runner import ANALYSIS, write_records
 from sa3dhp_core.types import Skeleton
-from sa3dhp_ites import elsewhere, losses, predicting
+from sa3dhp_ites import elsewhere, predicting
 from sa3dhp_ites.config import Settings
-from sa3dhp_ites.density import DensityTask, PoseDensity
 from sa3dhp_ites.lifter import ItesLifter, lift_all, shapes_of_all
 from sa3dhp_ites.samples import write_samples
 from sa3dhp_ites.scoring import ROLE, Record, controls, masks, score, symmetries, whole
-from sa3dhp_ites.tasks import Horizon, StudentTask, TeacherTask
-from sa3dhp_ites.units import Normaliser
+from sa3dhp_ites.training import DENSITY, STUDENT, TEACHER, density_task, fitted, student_task, teacher_task
 
-DATA, DENSITY, TEACHER, STUDENT = f"data-{ROLE}", "density", "teacher", "student"
-LIFTED = "lifted"
+DATA, LIFTED = f"data-{ROLE}", "lifted"
+TASKS = {TEACHER: teacher_task, STUDENT: student_task}
 
 
 class Ites:
@@ -67,13 +64,13 @@ class Ites:
         taught = {"lifter": plain["teacher"], "training": plain["teaching"]}
         units = {key: plain["teacher"].get(key) for key in ("top", "centred")}
         judged = {"units": units, "training": plain["density"]}
-        density = (Stage(DENSITY, judged, (DATA,), self._judge),) if self._judged else ()
+        density = (Stage(DENSITY, judged, (DATA,), self._judge),) if self.config.teaching.plausibility else ()
         learned = {"lifter": plain["student"], "training": plain["learning"]}
         return (
             Stage(DATA, {"data": self.recipe.data[ROLE], "fingerprint": told}, (), self._prepare),
             *density,
-            Stage(TEACHER, taught, (DATA, *(stage.name for stage in density)), self._teach),
-            Stage(STUDENT, learned, (DATA, TEACHER), self._learn),
+            Stage(TEACHER, taught, (DATA, *(stage.name for stage in density)), partial(self._train, TEACHER)),
+            Stage(STUDENT, learned, (DATA, TEACHER), partial(self._train, STUDENT)),
             Stage(LIFTED, {}, (DATA, STUDENT), self._lift),
             Stage("score-controls", protocols, (DATA, TEACHER), self._score_controls),
             Stage("score-teacher", protocols, (DATA, TEACHER), partial(self._score, TEACHER)),
@@ -132,11 +129,6 @@ class Ites:
             )
         return lifter
 
-    @property
-    def _judged(self) -> bool:
-        """Whether the teacher's poses are judged by a density of 2D poses."""
-        return self.config.teaching.plausibility > 0
-
     def trained(self, role: str, folder: Path, skeleton: Skeleton, device: Any) -> ItesLifter:
         """The lifter that a stage left, frozen, in evaluation mode."""
         lifter = self.lifter(role, skeleton)
@@ -152,56 +144,20 @@ class Ites:
         found: Keypoints = self.data.keypoints(context.of(DATA), split)
         return found
 
-    def _fitted(self, role: str, body: Skeleton, keypoints: Tensor, context: StageContext) -> ItesLifter:
-        """A new lifter whose units are those of the training split's keypoints ``(N, J, 2)``."""
-        lifter = self.lifter(role, body)
-        lifter.units.fit(keypoints)
-        return lifter.to(context.engine.device)
-
-    def _density(self, body: Skeleton, context: StageContext) -> PoseDensity:
-        """A new one."""
-        with seeded(self.recipe.seed, DENSITY):
-            return PoseDensity(body, self.config.density).to(context.engine.device)
-
     def _judge(self, context: StageContext) -> None:
         data = self._open(context)
-        keypoints, density = whole(data), self._density(data.skeleton, context)
-        units = self._fitted(TEACHER, data.skeleton, keypoints, context).units
-        task = DensityTask(density, units, data, keypoints, self.config.density)
+        task = density_task(self, data, whole(data), context)
         context.engine.train(task, context.name, context.folder)
 
-    def _teach(self, context: StageContext) -> None:
-        data, how, density = self._open(context), self.config.teaching, None
-        keypoints = whole(data)
-        lifter = self._fitted(TEACHER, data.skeleton, keypoints, context)
-        lengths = _longest_seen(lifter.units, keypoints) if how.bones else None
-        if self._judged:
-            density = self._density(data.skeleton, context)
-            load_weights(context.of(DENSITY), {"density": density})
-            density.requires_grad_(False)
-        horizon = Horizon(how.learn_tilt).to(context.engine.device)
-        task = TeacherTask(lifter, data, how, horizon, lengths, density)
-        context.engine.train(task, context.name, context.folder)
-        self._keep_symmetries(TEACHER, lifter, keypoints, horizon, context)
-
-    def _learn(self, context: StageContext) -> None:
+    def _train(self, role: str, context: StageContext) -> None:
+        """Train a lifter; its records stand beside those of itself as it began, about the same vertical."""
         data = self._open(context)
         keypoints = whole(data)
-        teacher = self.trained(TEACHER, context.of(TEACHER), data.skeleton, context.engine.device)
-        lifter = self._fitted(STUDENT, data.skeleton, keypoints, context)
-        horizon = Horizon(learned=False).to(context.engine.device)
-        load_weights(context.of(TEACHER), {"horizon": horizon})
-        task = StudentTask(lifter, teacher, data, self.config.learning, horizon)
+        task = TASKS[role](self, data, keypoints, context)
         context.engine.train(task, context.name, context.folder)
-        self._keep_symmetries(STUDENT, lifter, keypoints, horizon, context)
-
-    def _keep_symmetries(
-        self, role: str, trained: ItesLifter, keypoints: Tensor, horizon: Horizon, context: StageContext
-    ) -> None:
-        """Records of a lifter beside itself as it began, turned about the same vertical: that of the horizon."""
-        untrained = self._fitted(role, trained.skeleton, keypoints, context)
-        rows = {f"{role}, untrained": untrained, role: trained}
-        found = [symmetries(row, f"{ROLE}-train", one, keypoints, horizon.tilt) for row, one in rows.items()]
+        untrained = fitted(self, role, keypoints, data.skeleton, context)
+        rows = ((f"{role}, untrained", untrained), (role, task.lifter))
+        found = [symmetries(row, f"{ROLE}-train", lifter, keypoints, task.horizon.tilt) for row, lifter in rows]
         write_records(context.folder, [record for records in found for record in records])
 
     def _held_out(self, context: StageContext) -> Iterator[tuple[str, Keypoints, Tensor]]:
@@ -253,9 +209,3 @@ class Ites:
 def _lifted_file(folder: Path, split: str) -> Path:
     """Where the stage `lifted` keeps a split."""
     return folder / ANALYSIS / f"{LIFTED}-{split}.safetensors"
-
-
-def _longest_seen(units: Normaliser, keypoints: Tensor) -> Tensor:
-    """`losses.relative_lengths` of keypoints ``(N, J, 2)`` on the camera plane, on the units' device."""
-    keypoints = keypoints.to(units.scale)
-    return losses.relative_lengths(units(keypoints).where(keypoints.isfinite(), torch.nan), units.skeleton)
