@@ -65,6 +65,11 @@ class Optimisation:
     rotations: int = _key(4, "random rotations of each frame in a cycle", ge(1))
     cycle: float = _key(1.0, "weight of the published cycle: a teacher's invariance, a student's equivariance", ge(0.0))
 
+    @property
+    def clip_norm(self) -> float | None:
+        """Norm that gradients are clipped to, by the optimiser."""
+        return 1.0 if self.optimizer == "adamw" else None
+
 
 @attrs.frozen
 class TeacherTraining(Optimisation):

@@ -92,11 +92,21 @@ def controls(units: Normaliser, keypoints: Tensor, truth: Tensor) -> Iterator[tu
         keypoints: ``(N, J, 2)`` on the camera plane.
         truth: ``(N, J, 3)`` metres.
     """
-    points = units(keypoints)
-    seen = truth @ units.turn(keypoints).mT if units.centred else truth
-    depth = seen[..., 2:] / true_unit_m(points, seen)
+    points, depth = units(keypoints), true_depths(units, keypoints, truth)
     for name, depths in ((FLAT, torch.zeros_like(depth)), (FLOOR, depth)):
         yield name, units.metres(at_depth(points, depths), keypoints)
+
+
+def true_depths(units: Normaliser, keypoints: Tensor, truth: Tensor) -> Tensor:
+    """Depths ``(N, J, 1)`` in units, relative to the root, by the unit that fits all poses best.
+
+    Args:
+        units: fitted.
+        keypoints: ``(N, J, 2)`` on the camera plane.
+        truth: ``(N, J, 3)`` metres, root-relative.
+    """
+    seen = truth @ units.turn(keypoints).mT if units.centred else truth
+    return seen[..., 2:] / true_unit_m(units(keypoints), seen)
 
 
 def true_unit_m(points: Tensor, truth: Tensor) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -49,6 +49,17 @@ def statistics_kept(module: nn.Module) -> Iterator[None]:
             norm.momentum = momentum
 
 
+def optimizer(modules: Iterable[nn.Module], config: Optimisation) -> tuple[torch.optim.Optimizer, Any]:
+    """SGD whose learning rate is halved again and again, or AdamW, warmed up and decayed; with its schedule."""
+    every = (weight for module in modules for weight in module.parameters())
+    weights, rate, decay = [w for w in every if w.requires_grad], config.learning_rate, config.weight_decay
+    if config.optimizer == "adamw":
+        adamw = torch.optim.AdamW(weights, lr=rate, weight_decay=decay)
+        return adamw, warm_cosine_scheduler(adamw, config.steps, WARM_UP)
+    sgd = torch.optim.SGD(weights, lr=rate, momentum=config.momentum, weight_decay=decay)
+    return sgd, torch.optim.lr_scheduler.StepLR(sgd, config.halve_every, gamma=0.5)
+
+
 class _Lifting:
     """What both trainings share: drawing, units, optimiser. Every rank computes the whole (small) batch.
 
@@ -66,20 +77,13 @@ class _Lifting:
         self.steps, self._data, self._config = config.steps, data, config
         self.lifter, self.horizon = lifter, horizon
         self.modules: dict[str, nn.Module] = {"lifter": lifter}
-        self.clip_norm = 1.0 if config.optimizer == "adamw" else None
+        self.clip_norm = config.clip_norm
         self.root = lifter.skeleton.index(lifter.skeleton.root)
         lifter.train()
 
     def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
-        """SGD whose learning rate is halved again and again, or AdamW, warmed up and decayed."""
-        config = self._config
-        every = (weight for module in self.modules.values() for weight in module.parameters())
-        weights, rate, decay = [w for w in every if w.requires_grad], config.learning_rate, config.weight_decay
-        if config.optimizer == "adamw":
-            adamw = torch.optim.AdamW(weights, lr=rate, weight_decay=decay)
-            return {"lifter": (adamw, warm_cosine_scheduler(adamw, config.steps, WARM_UP))}
-        sgd = torch.optim.SGD(weights, lr=rate, momentum=config.momentum, weight_decay=decay)
-        return {"lifter": (sgd, torch.optim.lr_scheduler.StepLR(sgd, config.halve_every, gamma=0.5))}
+        """One, of all modules."""
+        return {"lifter": optimizer(self.modules.values(), self._config)}
 
     def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Keypoints ``(B, J, 2)`` in units, and which of them ``(B, J)`` were seen."""
