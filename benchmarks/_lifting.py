@@ -15,9 +15,8 @@ from sa3dhp_core.protocols.keypoints import Keypoints
 from sa3dhp_core.recipe import Recipe
 from sa3dhp_core.runner import Context, run, stage_folders
 from sa3dhp_core.sinks import SinkBoard
-from sa3dhp_ites.method import DATA
 from sa3dhp_ites.scoring import whole
-from sa3dhp_ites.training import TEACHER
+from sa3dhp_ites.training import DATA, TEACHER
 
 
 @attrs.frozen

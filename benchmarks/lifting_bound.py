@@ -30,10 +30,9 @@ from sa3dhp_ites import losses
 from sa3dhp_ites.config import Optimisation
 from sa3dhp_ites.heads import at_depth
 from sa3dhp_ites.lifter import ItesLifter, lift_all
-from sa3dhp_ites.method import DATA
 from sa3dhp_ites.scoring import true_depths
 from sa3dhp_ites.tasks import optimizer
-from sa3dhp_ites.training import TEACHER, fitted
+from sa3dhp_ites.training import DATA, TEACHER, fitted
 
 RESULTS = Path(__file__).parent / "results" / "lifting_bound.jsonl"
 PROTOCOLS = ("ites-mpjpe", "ites-pa-mpjpe")

@@ -13,7 +13,7 @@ from sa3dhp_core.protocols.data import facts_of
 from sa3dhp_ites.keypoint_files import SPLIT, opened, table_of
 from sa3dhp_ites.lifter import lift_all
 from sa3dhp_ites.scoring import ROLE, Record, masks, score, whole
-from sa3dhp_ites.training import STUDENT, TEACHER
+from sa3dhp_ites.training import DATA, STUDENT, TEACHER
 
 if TYPE_CHECKING:
     from sa3dhp_ites.method import Ites
@@ -54,7 +54,7 @@ def _opened(method: Ites, folders: Mapping[str, Path], data: str) -> Iterator[tu
     """Keypoint data, where they are prepared, and the split; files are prepared in a temporary place."""
     role, _, split = data.partition("-")
     if role == ROLE and split in method.data.splits:
-        yield method.data, folders[f"data-{ROLE}"], split
+        yield method.data, folders[DATA], split
         return
     if not Path(data).exists():
         known = [f"{ROLE}-{name}" for name in method.data.splits]

@@ -28,9 +28,9 @@ from sa3dhp_ites.config import Settings
 from sa3dhp_ites.lifter import ItesLifter, lift_all, shapes_of_all
 from sa3dhp_ites.samples import write_samples
 from sa3dhp_ites.scoring import ROLE, Record, controls, masks, score, symmetries, whole
-from sa3dhp_ites.training import DENSITY, STUDENT, TEACHER, density_task, fitted, student_task, teacher_task
+from sa3dhp_ites.training import DATA, DENSITY, STUDENT, TEACHER, density_task, fitted, student_task, teacher_task
 
-DATA, LIFTED = f"data-{ROLE}", "lifted"
+LIFTED = "lifted"
 TASKS = {TEACHER: teacher_task, STUDENT: student_task}
 
 

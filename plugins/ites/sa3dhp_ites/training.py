@@ -15,13 +15,15 @@ from sa3dhp_core.types import Skeleton
 from sa3dhp_ites import losses
 from sa3dhp_ites.density import DensityTask, PoseDensity
 from sa3dhp_ites.lifter import ItesLifter
+from sa3dhp_ites.scoring import ROLE
 from sa3dhp_ites.tasks import Horizon, StudentTask, TeacherTask
 from sa3dhp_ites.units import Normaliser
 
 if TYPE_CHECKING:
     from sa3dhp_ites.method import Ites
 
-DENSITY, TEACHER, STUDENT = "density", "teacher", "student"
+DATA, DENSITY, TEACHER, STUDENT = f"data-{ROLE}", "density", "teacher", "student"
+"""Names of the stages that are read by others."""
 
 
 def density_task(method: Ites, data: Keypoints, keypoints: Tensor, context: StageContext) -> DensityTask:
