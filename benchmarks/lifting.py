@@ -36,6 +36,8 @@ from sa3dhp_core.cards import skeleton
 from sa3dhp_core.evaluation import evaluate, load_protocol
 from sa3dhp_core.host import Host
 from sa3dhp_core.types import Skeleton
+from sa3dhp_ites import losses
+from sa3dhp_ites.lifter import lift_all
 
 RESULTS = Path(__file__).parent / "results" / "lifting.jsonl"
 BATCH, INFERENCE, POSES = 128, 1024, 100_000
@@ -46,25 +48,23 @@ class Ours:
     """A lifter of the plugin with its losses."""
 
     def __init__(self, use: str, body: Skeleton, host: Host) -> None:
-        from sa3dhp_ites import losses
-
         self.module: Any = host.build("lifter", {"use": use}, use, skeleton=body)
-        self.losses, self.root, self.generator = losses, body.index(body.root), torch.Generator()
+        self.root, self.generator = body.index(body.root), torch.Generator()
 
     def loss(self, points: Tensor) -> Tensor:
         """The loss of one batch, as the plugin's tasks compute it (the student's without the teacher)."""
         module, shape = self.module, (ROTATIONS, len(points))
         lifted = module.lift(points)
         if lifted.canonical is not None:
-            turns = self.losses.any_rotations(shape, self.generator, points)
+            turns = losses.any_rotations(shape, self.generator, points)
             seen = torch.ones(points.shape[:2], dtype=torch.bool)
-            cycle = self.losses.invariance(module.lift, lifted.canonical, turns, self.root, False)
-            total: Tensor = 5 * self.losses.reprojection(lifted, points, seen) + cycle
+            cycle = losses.invariance(module.lift, lifted.canonical, turns, self.root, False)
+            total: Tensor = 5 * losses.reprojection(lifted, points, seen) + cycle
             return total
-        turns = self.losses.vertical_rotations(shape, self.generator, points)
+        turns = losses.vertical_rotations(shape, self.generator, points)
         total = 5 * lifted.points[..., 2].abs().mean()
         turned = (lifted.points @ turns.mT).flatten(0, 1)
-        return total + self.losses.equivariance(module.lift, turned, self.root)
+        return total + losses.equivariance(module.lift, turned, self.root)
 
 
 def trainer(module: nn.Module, loss: Step) -> Callable[[], int]:
@@ -139,8 +139,6 @@ def role(
     name: str, ours: Ours, published: nn.Module, plain: nn.Module, batches: int, seconds: float
 ) -> list[dict[str, Any]]:
     """One role's records; `batches` are lifted at a time."""
-    from sa3dhp_ites.lifter import lift_all
-
     frames = batches * INFERENCE
     training = {"ours": trainer(ours.module, ours.loss)}
     inference = {"ours": lifting(ours.module, lambda points: lift_all(ours.module, points, INFERENCE), frames)}
