@@ -39,6 +39,15 @@ def sa3dhp_pose_data() -> Sequence[Component]:
         ),
         Component(
             noun="pose_data",
+            id="human36m",
+            summary="Motion of Human3.6M, from its CDF files, in a world with z up",
+            config="sa3dhp_datasets.config:ShotMotionConfig",
+            target="sa3dhp_datasets.human36m:human36m_motion",
+            capabilities=frozenset(("families",)),
+            example="sa3dhp_datasets.human36m_example:human36m_poses",
+        ),
+        Component(
+            noun="pose_data",
             id="mocap-npz",
             summary="Motion capture from npz files of joint positions with clip starts and names",
             config="sa3dhp_datasets.config:MocapNpzConfig",
@@ -53,6 +62,16 @@ def sa3dhp_pose_data() -> Sequence[Component]:
 def sa3dhp_image_data() -> Sequence[Component]:
     """Footage."""
     return (
+        Component(
+            noun="image_data",
+            id="human36m",
+            summary="Crops of Human3.6M's videos with poses, from its CDF files, videos and metadata.xml",
+            config="sa3dhp_datasets.config:ShotImagesConfig",
+            target="sa3dhp_datasets.human36m:human36m_images",
+            capabilities=frozenset(("labels", "clips", "families")),
+            figures={"projection-px": 0.01},
+            example="sa3dhp_datasets.human36m_example:human36m",
+        ),
         Component(
             noun="image_data",
             id="video-folder",
@@ -70,6 +89,15 @@ def sa3dhp_image_data() -> Sequence[Component]:
 def sa3dhp_keypoint_data() -> Sequence[Component]:
     """2D keypoints."""
     return (
+        Component(
+            noun="keypoint_data",
+            id="human36m",
+            summary="Keypoints and poses of Human3.6M, from its CDF files and metadata.xml, lens distortion undone",
+            config="sa3dhp_datasets.config:ShotKeypointsConfig",
+            target="sa3dhp_datasets.human36m:human36m_keypoints",
+            capabilities=("groups", "truth"),
+            example="sa3dhp_datasets.human36m_example:human36m_poses",
+        ),
         Component(
             noun="keypoint_data",
             id="lifting-npz",
