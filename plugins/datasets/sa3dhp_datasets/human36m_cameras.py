@@ -5,7 +5,6 @@ The file is text with numbers. One that declares a document type is refused, sin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -127,7 +126,7 @@ def _text(path: Path) -> str:
 def _root(text: str, where: str) -> ElementTree.Element:
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         expected = "XML without a document type, as the home page's metadata.xml"
-        raise DataError("a document type is refused: its entities could grow without end", where=where, expected=expected)
+        raise DataError("a document type is refused: entities could grow without end", where=where, expected=expected)
     try:
         return ElementTree.fromstring(text)
     except (ElementTree.ParseError, ValueError) as error:

@@ -22,7 +22,12 @@ CAMERAS = ("54138969", "55011271", "58860488", "60457274")
 WRITTEN = (CAMERAS[0], CAMERAS[3])
 """Cameras of all that there are whose files are written."""
 
-CORNERS_MM = ((1841.1, 4955.3, 1563.4), (1761.3, -5078.0, 1606.3), (-1846.8, 5215.0, 1491.9), (-1794.8, -3722.7, 1574.9))
+CORNERS_MM = (
+    (1841.1, 4955.3, 1563.4),
+    (1761.3, -5078.0, 1606.0),
+    (-1846.8, 5215.0, 1492.0),
+    (-1794.8, -3722.7, 1575.0),
+)
 INNER = (
     (286.2, 285.9, 128.1, 128.9, -0.2070989, 0.2477752, -0.0030751, -0.0009757, -0.0014245),
     (287.2, 287.0, 127.2, 126.9, -0.1942137, 0.2404081, 0.0068199, -0.0016190, -0.0027409),
@@ -41,7 +46,7 @@ SPLITS = {"S1": ("TakingPhoto",), "S5": ("Walking",), "S9": ("WalkDog",)}
 
 
 def outer(camera: int, subject: int) -> tuple[float, ...]:
-    """a b c tx ty tz of a camera as it stood for a subject: radians and millimetres."""
+    """The numbers a b c tx ty tz of a camera as it stood for a subject: radians and millimetres."""
     place = np.array(CORNERS_MM[camera]) + 10.0 * subject
     away = np.array([0.0, 0.0, 900.0]) - place
     away = away / np.linalg.norm(away)

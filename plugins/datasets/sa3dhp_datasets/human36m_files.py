@@ -64,8 +64,8 @@ class Subject:
         """A file of a kind that there is; raises `DataError` where it lacks this one."""
         if (path := self.files[kind].get(view)) is None:
             found = f"{len(self.files[kind])} other files"
-            wanted = f"{'.'.join(filter(None, view))}.{ENDINGS[kind]}"
-            raise DataError(f"the file {wanted} is missing", where=str(self.folders[kind]), found=found, expected=wanted)
+            wanted, where = f"{'.'.join(filter(None, view))}.{ENDINGS[kind]}", str(self.folders[kind])
+            raise DataError(f"the file {wanted} is missing", where=where, found=found, hint="unpack the archive again")
         return path
 
 
@@ -147,4 +147,5 @@ def _elsewhere(folder: Path) -> DataError | None:
         right = next((child for child in _folders(folder) if any(map(_parts, _folders(child)))), None)
     if right is None:
         return None
-    return DataError("not the folder of the subjects", where=str(folder), expected=LAYOUT, hint=f"path = {str(right)!r}")
+    hint = f"path = {str(right)!r}"
+    return DataError("not the folder of the subjects", where=str(folder), expected=LAYOUT, hint=hint)
