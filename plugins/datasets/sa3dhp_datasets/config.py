@@ -229,3 +229,10 @@ class ShotKeypointsConfig(RecordingsConfig):
 @attrs.frozen
 class ShotMotionConfig(RecordingsConfig):
     """3D motion of recorded people, without pictures."""
+
+
+@attrs.frozen
+class ShardsConfig:
+    """Crops that ``sa3dhp data pack`` wrote."""
+
+    path: str = _key("", "the folder of shards, or its address (https://…)")

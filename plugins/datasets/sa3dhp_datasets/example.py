@@ -143,9 +143,13 @@ def _before_the_camera(positions: NDArray[np.float64], number: int) -> NDArray[n
 
 
 def picture(points: NDArray[np.float64], width: int = WIDTH, height: int = HEIGHT) -> NDArray[np.uint8]:
-    """``(height, width, 3)``: a disc at each of the joints ``(J, 2)``, each of another colour."""
-    y, x = np.mgrid[:height, :width]
-    painted = np.full((height, width, 3), 40, dtype=np.uint8)
+    """``(height, width, 3)``: a disc at each of a person's joints ``(J, 2)``, or of several people's in a row.
+
+    Each joint has a colour of its own, and its disc's middle is at its pixel, the corner of the picture being (0, 0).
+    """
+    y, x = np.mgrid[:height, :width] + 0.5
+    drawn = np.full((height, width, 3), 40, dtype=np.uint8)
     for number, (u, v) in enumerate(points):
-        painted[(x - u) ** 2 + (y - v) ** 2 < DISC_PX**2] = (60 + 11 * number, 250 - 12 * number, 200)
-    return painted
+        colour = number % len(skeleton())
+        drawn[(x - u) ** 2 + (y - v) ** 2 < DISC_PX**2] = (60 + 11 * colour, 250 - 12 * colour, 200)
+    return drawn

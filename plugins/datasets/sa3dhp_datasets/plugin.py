@@ -74,6 +74,16 @@ def sa3dhp_image_data() -> Sequence[Component]:
         ),
         Component(
             noun="image_data",
+            id="shards",
+            summary="Crops that `sa3dhp data pack` wrote, read as they are drawn from a folder or a web server",
+            config="sa3dhp_datasets.config:ShardsConfig",
+            target="sa3dhp_datasets.shards:Shards",
+            capabilities=frozenset(("clips", "families")),
+            figures={"projection-px": 0.01},
+            example="sa3dhp_datasets.shard_example:shards",
+        ),
+        Component(
+            noun="image_data",
             id="video-folder",
             summary="A folder of mp4 files, each person cropped along the boxes beside it, resampled in time",
             config="sa3dhp_datasets.config:VideoFolderConfig",

@@ -24,8 +24,15 @@ Array = NDArray[np.float64]
 class Pictures(Protocol):
     """The pictures of a shot, in the order shown."""
 
-    width: int
-    height: int
+    @property
+    def width(self) -> int:
+        """Pixels."""
+        ...
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        ...
 
     def __len__(self) -> int:
         """Number of pictures."""
@@ -47,6 +54,7 @@ class Person:
         joints: ``(T, J, 3)`` metres, camera frame, of the house skeleton; None where the set has none.
         keypoints: ``(T, J, 2)`` pixels of the house skeleton as the lens bends them, NaN where unseen; None if none.
         flags: name to ``(T,)`` whether a frame carries a flag (``valid``, ``occluded``), for protocols.
+        told: whether the set itself tells the keypoints; else they are the projected joints.
     """
 
     identity: int
@@ -55,6 +63,7 @@ class Person:
     joints: Array | None = None
     keypoints: Array | None = None
     flags: Mapping[str, NDArray[np.bool_]] = attrs.field(factory=dict)
+    told: bool = True
 
 
 @attrs.frozen(eq=False)
@@ -143,6 +152,7 @@ def person_of(
     Keypoints are the projected joints where there are none, boxes the tightest around the keypoints; frames without a
     finite box are left out, and None is returned where none remains.
     """
+    told = keypoints is not None
     if keypoints is None and joints is not None:
         keypoints = projected(joints, lens)
     if boxes is None:
@@ -159,6 +169,7 @@ def person_of(
         None if joints is None else joints[kept],
         None if keypoints is None else keypoints[kept],
         {name: flag[kept] for name, flag in (flags or {}).items()},
+        told,
     )
 
 
