@@ -79,7 +79,7 @@ def _shot(subject: Subject, view: View, camera: Camera, split: str | None) -> Sh
         people=(person,) if person else (),
         where=str(path),
         split=split,
-        pictures=partial(_pictures, subject, view) if VIDEOS in subject.files else None,
+        pictures=partial(_pictures, subject, view) if VIDEOS in subject.folders else None,
         upright=camera.turn.T,
     )
 
@@ -89,7 +89,7 @@ def _person(subject: Subject, view: View, camera: Camera, path: Path) -> Person 
     need_unit(solid, "millimetre", str(path))
     joints = solid / 1000 if subject.solid == MONO else camera.seen(solid / 1000)
     seen = None
-    if FLAT in subject.files:
+    if FLAT in subject.folders:
         seen = _pose(other := subject.file(FLAT, view), 2, "keypoints in pixels")
         if len(seen) < len(joints):
             found = f"{len(seen)} frames of keypoints, {len(joints)} of joints"

@@ -31,7 +31,7 @@ class Subject:
         number: 1 for S1.
         folder: of the subject.
         folders: of the poses and videos that there are.
-        files: of each of those, what lies in it.
+        files: of each of those, what lies in it; may be nothing.
     """
 
     number: int
@@ -50,7 +50,7 @@ class Subject:
         Args:
             cameras: all there may be; those of poses in the world.
         """
-        if MONO in self.files:
+        if self.solid == MONO:
             cameras = sorted({camera for _, camera in self.files[MONO]})
         recordings = sorted({recording for recording, _ in self.files[self.solid]})
         return tuple((recording, camera) for recording in recordings for camera in cameras)
@@ -58,12 +58,17 @@ class Subject:
     @property
     def solid(self) -> str:
         """The kind of poses that is read."""
-        return MONO if MONO in self.files else WORLD
+        return MONO if self.files.get(MONO) else WORLD
+
+    @property
+    def posed(self) -> bool:
+        """Whether there are any."""
+        return bool(self.files.get(self.solid))
 
     def file(self, kind: str, view: View) -> Path:
         """A file of a kind that there is; raises `DataError` where it lacks this one."""
         if (path := self.files[kind].get(view)) is None:
-            found = f"{len(self.files[kind])} other files"
+            found = f"{len(self.files[kind])} others"
             wanted, where = f"{'.'.join(filter(None, view))}.{ENDINGS[kind]}", str(self.folders[kind])
             raise DataError(f"the file {wanted} is missing", where=where, found=found, hint="unpack the archive again")
         return path
@@ -85,9 +90,9 @@ def subjects_of(folder: Path, known: Sequence[str], renamed: Mapping[str, str]) 
     if not any(subject.folders for subject in found):
         raise _elsewhere(folder) or nothing_found(folder, LAYOUT)
     for subject in found:
-        if subject.name in known and subject.solid not in subject.files:
+        if subject.name in known and not subject.posed:
             raise _no_poses(subject)
-    with_poses = tuple(subject for subject in found if subject.solid in subject.files)
+    with_poses = tuple(subject for subject in found if subject.posed)
     if not with_poses:
         raise _no_poses(found[0])
     return with_poses
@@ -96,7 +101,7 @@ def subjects_of(folder: Path, known: Sequence[str], renamed: Mapping[str, str]) 
 def _subject(number: int, folder: Path, renamed: Mapping[str, str]) -> Subject:
     inside = _parts(folder)
     files = {kind: _views(inside[kind], kind, renamed) for kind in ENDINGS if kind in inside}
-    return Subject(number, folder, inside, {kind: views for kind, views in files.items() if views})
+    return Subject(number, folder, inside, files)
 
 
 def _parts(subject: Path) -> dict[str, Path]:
