@@ -18,7 +18,7 @@ from sa3dhp_core.structuring import structure
 from sa3dhp_datasets import plugin
 
 OTHERS = ("shards",)
-"""Read by no recipe's keys of a data set's; they have tests of their own."""
+"""What has neither keys nor splits before it has read something; tested on its own."""
 
 OFFERED = (*plugin.sa3dhp_pose_data(), *plugin.sa3dhp_image_data())
 COMPONENTS = tuple(component for component in OFFERED if component.id not in OTHERS)
