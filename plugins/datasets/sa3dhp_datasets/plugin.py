@@ -74,6 +74,16 @@ def sa3dhp_image_data() -> Sequence[Component]:
         ),
         Component(
             noun="image_data",
+            id="human36m-h5",
+            summary="Crops of Human3.6M's images as h36m-fetch extracts them, with the poses of annot.h5",
+            config="sa3dhp_datasets.config:ShotImagesConfig",
+            target="sa3dhp_datasets.human36m_h5:human36m_h5_images",
+            capabilities=frozenset(("labels", "clips", "families")),
+            figures={"projection-px": 0.01},
+            example="sa3dhp_datasets.human36m_h5_example:human36m_h5",
+        ),
+        Component(
+            noun="image_data",
             id="shards",
             summary="Crops that `sa3dhp data pack` wrote, read as they are drawn from a folder or a web server",
             config="sa3dhp_datasets.config:ShardsConfig",
@@ -107,6 +117,15 @@ def sa3dhp_keypoint_data() -> Sequence[Component]:
             target="sa3dhp_datasets.human36m:human36m_keypoints",
             capabilities=("groups", "truth"),
             example="sa3dhp_datasets.human36m_example:human36m_poses",
+        ),
+        Component(
+            noun="keypoint_data",
+            id="human36m-h5",
+            summary="Keypoints and poses of Human3.6M as h36m-fetch extracts them, lens distortion undone",
+            config="sa3dhp_datasets.config:ShotKeypointsConfig",
+            target="sa3dhp_datasets.human36m_h5:human36m_h5_keypoints",
+            capabilities=("groups", "truth"),
+            example="sa3dhp_datasets.human36m_h5_example:human36m_h5_poses",
         ),
         Component(
             noun="keypoint_data",
