@@ -39,6 +39,15 @@ def sa3dhp_pose_data() -> Sequence[Component]:
         ),
         Component(
             noun="pose_data",
+            id="human36m",
+            summary="Motion of Human3.6M, from its CDF files, in a world with z up",
+            config="sa3dhp_datasets.config:ShotMotionConfig",
+            target="sa3dhp_datasets.human36m:human36m_motion",
+            capabilities=frozenset(("families",)),
+            example="sa3dhp_datasets.human36m_example:human36m_poses",
+        ),
+        Component(
+            noun="pose_data",
             id="mocap-npz",
             summary="Motion capture from npz files of joint positions with clip starts and names",
             config="sa3dhp_datasets.config:MocapNpzConfig",
@@ -62,6 +71,26 @@ def sa3dhp_image_data() -> Sequence[Component]:
             capabilities=frozenset(("clips", "families")),
             figures={"projection-px": 0.01},
             example="sa3dhp_datasets.shard_example:joined",
+        ),
+        Component(
+            noun="image_data",
+            id="human36m",
+            summary="Crops of Human3.6M's videos with poses, from its CDF files, videos and metadata.xml",
+            config="sa3dhp_datasets.config:ShotImagesConfig",
+            target="sa3dhp_datasets.human36m:human36m_images",
+            capabilities=frozenset(("labels", "clips", "families")),
+            figures={"projection-px": 0.01},
+            example="sa3dhp_datasets.human36m_example:human36m",
+        ),
+        Component(
+            noun="image_data",
+            id="human36m-h5",
+            summary="Crops of Human3.6M's images as h36m-fetch extracts them, with the poses of annot.h5",
+            config="sa3dhp_datasets.config:ShotImagesConfig",
+            target="sa3dhp_datasets.human36m_h5:human36m_h5_images",
+            capabilities=frozenset(("labels", "clips", "families")),
+            figures={"projection-px": 0.01},
+            example="sa3dhp_datasets.human36m_h5_example:human36m_h5",
         ),
         Component(
             noun="image_data",
@@ -90,6 +119,24 @@ def sa3dhp_image_data() -> Sequence[Component]:
 def sa3dhp_keypoint_data() -> Sequence[Component]:
     """2D keypoints."""
     return (
+        Component(
+            noun="keypoint_data",
+            id="human36m",
+            summary="Keypoints and poses of Human3.6M, from its CDF files and metadata.xml, lens distortion undone",
+            config="sa3dhp_datasets.config:ShotKeypointsConfig",
+            target="sa3dhp_datasets.human36m:human36m_keypoints",
+            capabilities=("groups", "truth"),
+            example="sa3dhp_datasets.human36m_example:human36m_poses",
+        ),
+        Component(
+            noun="keypoint_data",
+            id="human36m-h5",
+            summary="Keypoints and poses of Human3.6M as h36m-fetch extracts them, lens distortion undone",
+            config="sa3dhp_datasets.config:ShotKeypointsConfig",
+            target="sa3dhp_datasets.human36m_h5:human36m_h5_keypoints",
+            capabilities=("groups", "truth"),
+            example="sa3dhp_datasets.human36m_h5_example:human36m_h5_poses",
+        ),
         Component(
             noun="keypoint_data",
             id="lifting-npz",
