@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from sa3dhp_core.components import Component
 from sa3dhp_core.hookspecs import hookimpl
 
+_TEST_ALONE = "a set for evaluation has no split to learn from"
+
 
 @hookimpl
 def sa3dhp_pose_data() -> Sequence[Component]:
@@ -55,6 +57,17 @@ def sa3dhp_image_data() -> Sequence[Component]:
     return (
         Component(
             noun="image_data",
+            id="mupots-3d",
+            summary="MuPoTS-3D: crops of several people a picture, for evaluation; the camera is estimated",
+            config="sa3dhp_datasets.mupots_config:MupotsImagesConfig",
+            target="sa3dhp_datasets.mupots:mupots_images",
+            capabilities=frozenset(("clips", "labels")),
+            figures={"projection-px": 0.01},
+            expected_failures={"names-its-splits": _TEST_ALONE},
+            example="sa3dhp_datasets.mupots_example:mupots_images",
+        ),
+        Component(
+            noun="image_data",
             id="shards",
             summary="Crops that `sa3dhp data pack` wrote, read as they are drawn from a folder or a web server",
             config="sa3dhp_datasets.config:ShardsConfig",
@@ -88,6 +101,16 @@ def sa3dhp_keypoint_data() -> Sequence[Component]:
             target="sa3dhp_datasets.lifting_npz:LiftingNpz",
             capabilities=("groups",),
             example="sa3dhp_datasets.keypoint_example:lifting",
+        ),
+        Component(
+            noun="keypoint_data",
+            id="mupots-3d",
+            summary="MuPoTS-3D: keypoints of several people a picture, for evaluation; the camera is estimated",
+            config="sa3dhp_datasets.mupots_config:MupotsKeypointsConfig",
+            target="sa3dhp_datasets.mupots:mupots_keypoints",
+            capabilities=("groups", "truth"),
+            expected_failures={"names-its-splits": _TEST_ALONE},
+            example="sa3dhp_datasets.mupots_example:mupots_keypoints",
         ),
         Component(
             noun="keypoint_data",
