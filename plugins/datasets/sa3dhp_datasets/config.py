@@ -236,3 +236,18 @@ class ShardsConfig:
     """Crops that ``sa3dhp data pack`` wrote."""
 
     path: str = _key("", "the folder of shards, or its address (https://…)")
+
+
+@attrs.frozen
+class JoinedConfig:
+    """Several image data sets as one."""
+
+    parts: tuple[Mapping[str, Any], ...] = attrs.field(
+        metadata={"component": "image_data", "help": "tables of the data sets, one size and frame rate"},
+        validator=validators.min_len(1),
+    )
+    weights: tuple[float, ...] = _key(
+        (),
+        "how often each is drawn from, in relation to the others; empty: by the number of their frames",
+        validators.deep_iterable(validators.gt(0.0)),
+    )

@@ -57,6 +57,16 @@ def sa3dhp_image_data() -> Sequence[Component]:
     return (
         Component(
             noun="image_data",
+            id="joined",
+            summary="Several image data sets as one: SURREAL and Human3.6M as a source, or two folders of video",
+            config="sa3dhp_datasets.config:JoinedConfig",
+            target="sa3dhp_datasets.joined:Joined",
+            capabilities=frozenset(("clips", "families")),
+            figures={"projection-px": 0.01},
+            example="sa3dhp_datasets.shard_example:joined",
+        ),
+        Component(
+            noun="image_data",
             id="mupots-3d",
             summary="MuPoTS-3D: crops of several people a picture, for evaluation; the camera is estimated",
             config="sa3dhp_datasets.mupots_config:MupotsImagesConfig",

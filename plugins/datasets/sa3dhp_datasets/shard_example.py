@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sa3dhp_datasets.config import RecordingsConfig, ShotImagesConfig
-from sa3dhp_datasets.example import AWAY_M, FOCAL_PX, FPS, HEIGHT, WIDTH, picture_of, standing
+from sa3dhp_datasets.example import AWAY_M, FOCAL_PX, FPS, HEIGHT, WIDTH, picture_of, standing, video_folder
 from sa3dhp_datasets.lens import Lens
 from sa3dhp_datasets.shot_images import ShotImages
 from sa3dhp_datasets.shots import Shot, person_of
@@ -55,3 +55,11 @@ def shards(folder: Path) -> dict[str, Any]:
     data = ShotImages(ShotImagesConfig(size=32), figures, "video-folder", ("train", "validation", "test"))
     data.pack(folder / "shards", workers=1, frames=8, quality=95, progress=lambda done, every: None)
     return {"path": str(folder / "shards")}
+
+
+def joined(folder: Path) -> dict[str, Any]:
+    """Packed shards and a folder of videos, of one size."""
+    videos = folder / "videos"
+    videos.mkdir()
+    first, second = shards(folder), video_folder(videos)
+    return {"parts": [{"use": "shards", **first}, {"use": "video-folder", **second, "fps": float(FPS)}]}
