@@ -67,6 +67,15 @@ def sa3dhp_image_data() -> Sequence[Component]:
         ),
         Component(
             noun="image_data",
+            id="muco-3dhp",
+            summary="MuCo-3DHP: crops of people put together in one picture, with poses where cameras are known",
+            config="sa3dhp_datasets.muco_config:MucoImagesConfig",
+            target="sa3dhp_datasets.muco:muco_images",
+            figures={"projection-px": 0.01},
+            example="sa3dhp_datasets.muco_example:muco_images",
+        ),
+        Component(
+            noun="image_data",
             id="mupots-3d",
             summary="MuPoTS-3D: crops of several people a picture, for evaluation; the camera is estimated",
             config="sa3dhp_datasets.mupots_config:MupotsImagesConfig",
@@ -111,6 +120,15 @@ def sa3dhp_keypoint_data() -> Sequence[Component]:
             target="sa3dhp_datasets.lifting_npz:LiftingNpz",
             capabilities=("groups",),
             example="sa3dhp_datasets.keypoint_example:lifting",
+        ),
+        Component(
+            noun="keypoint_data",
+            id="muco-3dhp",
+            summary="MuCo-3DHP: keypoints of people put together in one picture, with truth where cameras are known",
+            config="sa3dhp_datasets.muco_config:MucoKeypointsConfig",
+            target="sa3dhp_datasets.muco:muco_keypoints",
+            capabilities=("groups",),
+            example="sa3dhp_datasets.muco_example:muco_keypoints",
         ),
         Component(
             noun="keypoint_data",
