@@ -46,7 +46,8 @@ def further(joints: Array) -> Array:
 
 def labels() -> dict[str, Any]:
     """The content of MuCo-3DHP.json."""
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for number in range(PICTURES):
         lens, solid = lens_of(number), further(people_of(number))
         name = f"{SETS[number % 2]}/{number:06d}.jpg"
