@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from sa3dhp_core.components import Component
 from sa3dhp_core.hookspecs import hookimpl
 
+_TEST_ALONE = "a set for evaluation has no split to learn from"
+
 
 @hookimpl
 def sa3dhp_pose_data() -> Sequence[Component]:
@@ -94,6 +96,42 @@ def sa3dhp_image_data() -> Sequence[Component]:
         ),
         Component(
             noun="image_data",
+            id="lsp",
+            summary="Leeds Sports Pose: crops of one person a picture, without poses and cameras",
+            config="sa3dhp_datasets.lsp_config:LspImagesConfig",
+            target="sa3dhp_datasets.lsp:lsp_images",
+            example="sa3dhp_datasets.lsp_example:lsp_images",
+        ),
+        Component(
+            noun="image_data",
+            id="lsp-extended",
+            summary="Leeds Sports Pose, extended training set: crops of one person a picture, without poses",
+            config="sa3dhp_datasets.lsp_config:LspExtendedImagesConfig",
+            target="sa3dhp_datasets.lsp:lsp_extended_images",
+            example="sa3dhp_datasets.lsp_example:lsp_extended_images",
+        ),
+        Component(
+            noun="image_data",
+            id="muco-3dhp",
+            summary="MuCo-3DHP: crops of people put together in one picture, with poses where cameras are known",
+            config="sa3dhp_datasets.muco_config:MucoImagesConfig",
+            target="sa3dhp_datasets.muco:muco_images",
+            figures={"projection-px": 0.01},
+            example="sa3dhp_datasets.muco_example:muco_images",
+        ),
+        Component(
+            noun="image_data",
+            id="mupots-3d",
+            summary="MuPoTS-3D: crops of several people a picture, for evaluation; the camera is estimated",
+            config="sa3dhp_datasets.mupots_config:MupotsImagesConfig",
+            target="sa3dhp_datasets.mupots:mupots_images",
+            capabilities=frozenset(("clips", "labels")),
+            figures={"projection-px": 0.01},
+            expected_failures={"names-its-splits": _TEST_ALONE},
+            example="sa3dhp_datasets.mupots_example:mupots_images",
+        ),
+        Component(
+            noun="image_data",
             id="shards",
             summary="Crops that `sa3dhp data pack` wrote, read as they are drawn from a folder or a web server",
             config="sa3dhp_datasets.config:ShardsConfig",
@@ -145,6 +183,43 @@ def sa3dhp_keypoint_data() -> Sequence[Component]:
             target="sa3dhp_datasets.lifting_npz:LiftingNpz",
             capabilities=("groups",),
             example="sa3dhp_datasets.keypoint_example:lifting",
+        ),
+        Component(
+            noun="keypoint_data",
+            id="lsp",
+            summary="Leeds Sports Pose: 14 keypoints of one person a picture, on the plane of an assumed camera",
+            config="sa3dhp_datasets.lsp_config:LspKeypointsConfig",
+            target="sa3dhp_datasets.lsp:lsp_keypoints",
+            capabilities=("groups",),
+            example="sa3dhp_datasets.lsp_example:lsp_keypoints",
+        ),
+        Component(
+            noun="keypoint_data",
+            id="lsp-extended",
+            summary="Leeds Sports Pose, extended training set: up to 14 keypoints of one person a picture",
+            config="sa3dhp_datasets.lsp_config:LspExtendedKeypointsConfig",
+            target="sa3dhp_datasets.lsp:lsp_extended_keypoints",
+            capabilities=("groups",),
+            example="sa3dhp_datasets.lsp_example:lsp_extended_keypoints",
+        ),
+        Component(
+            noun="keypoint_data",
+            id="muco-3dhp",
+            summary="MuCo-3DHP: keypoints of people put together in one picture, with truth where cameras are known",
+            config="sa3dhp_datasets.muco_config:MucoKeypointsConfig",
+            target="sa3dhp_datasets.muco:muco_keypoints",
+            capabilities=("groups",),
+            example="sa3dhp_datasets.muco_example:muco_keypoints",
+        ),
+        Component(
+            noun="keypoint_data",
+            id="mupots-3d",
+            summary="MuPoTS-3D: keypoints of several people a picture, for evaluation; the camera is estimated",
+            config="sa3dhp_datasets.mupots_config:MupotsKeypointsConfig",
+            target="sa3dhp_datasets.mupots:mupots_keypoints",
+            capabilities=("groups", "truth"),
+            expected_failures={"names-its-splits": _TEST_ALONE},
+            example="sa3dhp_datasets.mupots_example:mupots_keypoints",
         ),
         Component(
             noun="keypoint_data",
