@@ -25,8 +25,15 @@ Array = NDArray[np.float64]
 class Pictures(Protocol):
     """The pictures of a shot, in the order shown."""
 
-    width: int
-    height: int
+    @property
+    def width(self) -> int:
+        """Pixels."""
+        ...
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        ...
 
     def __len__(self) -> int:
         """Number of pictures."""
