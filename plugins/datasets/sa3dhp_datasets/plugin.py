@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from sa3dhp_core.components import Component
 from sa3dhp_core.hookspecs import hookimpl
 
+_TEST_ALONE = "a set for evaluation has no split to learn from"
+
 
 @hookimpl
 def sa3dhp_pose_data() -> Sequence[Component]:
@@ -46,6 +48,14 @@ def sa3dhp_pose_data() -> Sequence[Component]:
             capabilities=frozenset(("families",)),
             example="sa3dhp_datasets.example:mocap_npz",
         ),
+        Component(
+            noun="pose_data",
+            id="mpi-inf-3dhp",
+            summary="MPI-INF-3DHP, training set: motion by the studio's extrinsics, each recording once",
+            config="sa3dhp_datasets.mpi_inf_3dhp_config:Mpi3dhpMotionConfig",
+            target="sa3dhp_datasets.mpi_inf_3dhp:mpi_inf_3dhp_motion",
+            example="sa3dhp_datasets.mpi_inf_3dhp_example:training",
+        ),
     )
 
 
@@ -53,6 +63,27 @@ def sa3dhp_pose_data() -> Sequence[Component]:
 def sa3dhp_image_data() -> Sequence[Component]:
     """Footage."""
     return (
+        Component(
+            noun="image_data",
+            id="mpi-inf-3dhp",
+            summary="MPI-INF-3DHP, training set: exact crops of a person in a studio of 14 cameras",
+            config="sa3dhp_datasets.mpi_inf_3dhp_config:Mpi3dhpImagesConfig",
+            target="sa3dhp_datasets.mpi_inf_3dhp:mpi_inf_3dhp_images",
+            capabilities=frozenset(("clips", "labels")),
+            figures={"projection-px": 0.01},
+            example="sa3dhp_datasets.mpi_inf_3dhp_example:training_images",
+        ),
+        Component(
+            noun="image_data",
+            id="mpi-inf-3dhp-test",
+            summary="MPI-INF-3DHP, test set: exact crops, valid frames flagged; the camera is fitted",
+            config="sa3dhp_datasets.mpi_inf_3dhp_config:Mpi3dhpTestImagesConfig",
+            target="sa3dhp_datasets.mpi_inf_3dhp_test:mpi_inf_3dhp_test_images",
+            capabilities=frozenset(("clips", "families", "labels")),
+            figures={"projection-px": 0.01},
+            expected_failures={"names-its-splits": _TEST_ALONE},
+            example="sa3dhp_datasets.mpi_inf_3dhp_example:test_set_images",
+        ),
         Component(
             noun="image_data",
             id="video-folder",
@@ -78,6 +109,25 @@ def sa3dhp_keypoint_data() -> Sequence[Component]:
             target="sa3dhp_datasets.lifting_npz:LiftingNpz",
             capabilities=("groups",),
             example="sa3dhp_datasets.keypoint_example:lifting",
+        ),
+        Component(
+            noun="keypoint_data",
+            id="mpi-inf-3dhp",
+            summary="MPI-INF-3DHP, training set: keypoints of a studio of 14 cameras, with their truth",
+            config="sa3dhp_datasets.mpi_inf_3dhp_config:Mpi3dhpKeypointsConfig",
+            target="sa3dhp_datasets.mpi_inf_3dhp:mpi_inf_3dhp_keypoints",
+            capabilities=("groups", "truth"),
+            example="sa3dhp_datasets.mpi_inf_3dhp_example:training",
+        ),
+        Component(
+            noun="keypoint_data",
+            id="mpi-inf-3dhp-test",
+            summary="MPI-INF-3DHP, test set: keypoints with their truth, valid frames flagged; the camera is fitted",
+            config="sa3dhp_datasets.mpi_inf_3dhp_config:Mpi3dhpTestKeypointsConfig",
+            target="sa3dhp_datasets.mpi_inf_3dhp_test:mpi_inf_3dhp_test_keypoints",
+            capabilities=("groups", "truth"),
+            expected_failures={"names-its-splits": _TEST_ALONE},
+            example="sa3dhp_datasets.mpi_inf_3dhp_example:test_set",
         ),
         Component(
             noun="keypoint_data",
