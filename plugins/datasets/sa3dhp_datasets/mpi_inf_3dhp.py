@@ -18,7 +18,7 @@ from sa3dhp_datasets.mpi_inf_3dhp_annotations import CARD, Seen, card, mended, s
 from sa3dhp_datasets.mpi_inf_3dhp_config import Mpi3dhpImagesConfig, Mpi3dhpKeypointsConfig, Mpi3dhpMotionConfig
 from sa3dhp_datasets.mpi_inf_3dhp_frames import Y_UP_TO_Z_UP, need_fit
 from sa3dhp_datasets.mpi_inf_3dhp_pictures import has_pictures, open_pictures
-from sa3dhp_datasets.mpi_inf_3dhp_test import TEST_FOLDER, test_shots
+from sa3dhp_datasets.mpi_inf_3dhp_testset import TEST_FOLDER, sequence_shots
 from sa3dhp_datasets.shot_images import ShotImages
 from sa3dhp_datasets.shot_keypoints import ShotKeypoints
 from sa3dhp_datasets.shot_motion import ShotMotion
@@ -36,7 +36,7 @@ def shots(config: Config) -> Iterator[Shot]:
     for place in recordings(folder):
         yield from _recording(place, cameras, config.truth, config.inside)
     if config.with_test:
-        yield from test_shots(folder / TEST_FOLDER, config.truth)
+        yield from sequence_shots(folder / TEST_FOLDER, config.truth)
 
 
 def cameras_of(name: str) -> Sequence[str]:

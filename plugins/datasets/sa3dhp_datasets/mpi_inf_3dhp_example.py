@@ -107,8 +107,8 @@ def annotated(joints: Array) -> Annotated:
     return Annotated(points, [1000 * each for each in seen], [1000 * each for each in universal])
 
 
-def save_annotations(path: Path, told: Annotated, **changes: Any) -> None:
-    """An annot.mat; `changes` replaces its variables."""
+def save_annotations(path: Path, told: Annotated, packed: bool = True, **changes: Any) -> None:
+    """An annot.mat; `changes` replaces its variables, None takes one away."""
     content = {
         "annot2": _cells(told.points),
         "annot3": _cells(told.joints),
@@ -117,7 +117,7 @@ def save_annotations(path: Path, told: Annotated, **changes: Any) -> None:
         "frames": np.arange(len(told.points[0]), dtype=np.float64)[:, None],
     }
     savemat(
-        path, {key: value for key, value in {**content, **changes}.items() if value is not None}, do_compression=True
+        path, {key: value for key, value in {**content, **changes}.items() if value is not None}, do_compression=packed
     )
 
 
@@ -159,14 +159,14 @@ def training_images(folder: Path) -> dict[str, Any]:
     return {"path": str(folder), "size": 32, "cameras": ["0", "7"], "validation": ["S2"], "test": ["S8"]}
 
 
-def test_joints(seed: int, frames: int = FRAMES) -> Array:
+def sequence_joints(seed: int, frames: int = FRAMES) -> Array:
     """``(frames, 17, 3)`` metres, camera frame, in the test set's order."""
     world = world_joints(seed, frames) - [0.1, 0.95, -0.05]
     return columns(np.stack([world[..., 0], -world[..., 1], 3.3 - world[..., 2]], axis=-1), "mpi-inf-3dhp-test")
 
 
-def save_test_annotations(path: Path, joints: Array, **changes: Any) -> None:
-    """An annot_data.mat of ``(F, 17, 3)`` metres, all frames valid but one; `changes` replaces its variables."""
+def save_sequence(path: Path, joints: Array, **changes: Any) -> None:
+    """An annot_data.mat of ``(F, 17, 3)`` metres; `changes` replaces its variables, None takes one away."""
     valid = np.ones((len(joints), 1))
     valid[len(joints) // 2] = 0
     pelvis = joints[:, 14:15]
@@ -189,8 +189,8 @@ def save_test_annotations(path: Path, joints: Array, **changes: Any) -> None:
 def write_sequence(place: Path, seed: int, frames: int = FRAMES, pictures: bool = True) -> Array:
     """A folder TSk; its pictures are one more than its annotations, as TS3's."""
     place.mkdir(parents=True)
-    joints = test_joints(seed, frames)
-    save_test_annotations(place / "annot_data.mat", joints)
+    joints = sequence_joints(seed, frames)
+    save_sequence(place / "annot_data.mat", joints)
     (place / "imageSequence").mkdir()
     for number, shown in enumerate(
         [*drawn(projected(joints, TEST_LENS)), drawn(TEST_LENS.centre_px[None, None])[0]], 1
@@ -200,14 +200,14 @@ def write_sequence(place: Path, seed: int, frames: int = FRAMES, pictures: bool 
     return joints
 
 
-def test_set(folder: Path) -> dict[str, Any]:
+def evaluation(folder: Path) -> dict[str, Any]:
     """Two sequences, without pictures."""
     for seed, name in enumerate(("TS1", "TS5")):
         write_sequence(folder / name, seed + 20, pictures=False)
     return {"path": str(folder)}
 
 
-def test_set_images(folder: Path) -> dict[str, Any]:
+def evaluation_images(folder: Path) -> dict[str, Any]:
     """The same with pictures, in small crops."""
     for seed, name in enumerate(("TS1", "TS5")):
         write_sequence(folder / name, seed + 20)

@@ -22,7 +22,8 @@ def need_fit(lens: Lens, joints: Array, points: Array, where: str) -> None:
     """Raise `DataError` where joints ``(F, J, 3)`` do not project onto points ``(F, J, 2)``; nothing for no frame."""
     if not len(joints):
         return
-    apart = np.linalg.norm(projected(joints, lens) - points, axis=-1)
+    with np.errstate(over="ignore"):
+        apart = np.linalg.norm(projected(joints, lens) - points, axis=-1)
     typical = float(np.median(np.nan_to_num(apart, nan=np.inf)))
     if typical > NEAR_PX:
         what, expected = "annot3 does not project onto annot2", f"at most {NEAR_PX:g} px of the median joint"

@@ -34,10 +34,10 @@ FPS, JOINTS, CAMERA = 25.0, 17, "0"
 
 def shots(config: Mpi3dhpTestImagesConfig | Mpi3dhpTestKeypointsConfig) -> Iterator[Shot]:
     """A shot a sequence, TS1 to TS6; see `ReadsShots`."""
-    return test_shots(data_folder(config.path, LAYOUT), config.truth)
+    return sequence_shots(data_folder(config.path, LAYOUT), config.truth)
 
 
-def test_shots(folder: Path, truth: str) -> Iterator[Shot]:
+def sequence_shots(folder: Path, truth: str) -> Iterator[Shot]:
     """The same of a folder, with one of the file's two truths; raises `DataError` as `ReadsShots`."""
     card = read_card("datasets", CARD)
     known = {entry["name"]: entry for entry in card["recordings"]}
