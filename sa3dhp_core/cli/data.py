@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from sa3dhp_core.cards import card_ids, read_card
-from sa3dhp_core.cli import check_data, console, plugins
+from sa3dhp_core.cli import console, data_files, plugins
 from sa3dhp_core.cli.session import session
 
-app = typer.Typer(no_args_is_help=True, help="List, show and check data sets.")
-app.command("check")(check_data.check)
+app = typer.Typer(no_args_is_help=True, help="List, show, check and pack data sets.")
+app.command("check")(data_files.check)
+app.command("pack")(data_files.pack)
 NOUNS = ("image_data", "pose_data", "keypoint_data")
 
 

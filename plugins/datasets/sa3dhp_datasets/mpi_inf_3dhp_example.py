@@ -14,7 +14,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from sa3dhp_core.cards import read_card, skeleton
-from sa3dhp_datasets.example import picture, write_video
+from sa3dhp_datasets.example import picture_of, write_video
 from sa3dhp_datasets.keypoint_example import person
 from sa3dhp_datasets.lens import Array, Lens
 from sa3dhp_datasets.shots import projected
@@ -139,7 +139,7 @@ def write_recording(place: Path, seed: int, frames: int = FRAMES) -> Annotated:
 
 def drawn(points: Array) -> list[NDArray[np.uint8]]:
     """A picture a frame, with a disc at each of its joints."""
-    return [picture(row, SIDE, SIDE) for row in points]
+    return [picture_of(row, SIDE, SIDE) for row in points]
 
 
 def training(folder: Path) -> dict[str, Any]:

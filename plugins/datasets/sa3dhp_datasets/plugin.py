@@ -65,6 +65,26 @@ def sa3dhp_image_data() -> Sequence[Component]:
     return (
         Component(
             noun="image_data",
+            id="joined",
+            summary="Several image data sets as one: SURREAL and Human3.6M as a source, or two folders of video",
+            config="sa3dhp_datasets.config:JoinedConfig",
+            target="sa3dhp_datasets.joined:Joined",
+            capabilities=frozenset(("clips", "families")),
+            figures={"projection-px": 0.01},
+            example="sa3dhp_datasets.shard_example:joined",
+        ),
+        Component(
+            noun="image_data",
+            id="shards",
+            summary="Crops that `sa3dhp data pack` wrote, read as they are drawn from a folder or a web server",
+            config="sa3dhp_datasets.config:ShardsConfig",
+            target="sa3dhp_datasets.shards:Shards",
+            capabilities=frozenset(("clips", "families")),
+            figures={"projection-px": 0.01},
+            example="sa3dhp_datasets.shard_example:shards",
+        ),
+        Component(
+            noun="image_data",
             id="mpi-inf-3dhp",
             summary="MPI-INF-3DHP, training set: exact crops of a person in a studio of 14 cameras",
             config="sa3dhp_datasets.mpi_inf_3dhp_config:Mpi3dhpImagesConfig",

@@ -10,7 +10,7 @@ import torch
 
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.geometry import bone_lengths
-from sa3dhp_core.protocols.data_check import BoneCheck, CameraCheck, DataCheck
+from sa3dhp_core.protocols.data_files import BoneCheck, CameraCheck, DataCheck
 from sa3dhp_datasets.lens import Array
 from sa3dhp_datasets.shots import Person, Shot, projected
 

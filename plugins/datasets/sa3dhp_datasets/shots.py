@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sa3dhp_core.cards import read_card, skeleton
-from sa3dhp_core.errors import DataError, RecipeError
+from sa3dhp_core.errors import DataError
 from sa3dhp_datasets.joint_names import Means, means, taken
 from sa3dhp_datasets.lens import Lens
 
@@ -185,37 +185,3 @@ def projected(joints: Array, lens: Lens) -> Array:
     with np.errstate(all="ignore"):
         plane = np.where(joints[..., 2:] > 0, joints[..., :2] / joints[..., 2:], np.nan)
         return lens.pixels(plane)
-
-
-def pieces(person: Person, stride: int, shortest: int) -> Iterator[NDArray[np.int64]]:
-    """Rows of a person's frames that make clips: one in `stride` pictures, split where one of those is missing.
-
-    Args:
-        person: whose frames.
-        stride: pictures whose number it divides are kept.
-        shortest: clips of fewer frames are left out.
-    """
-    kept = np.flatnonzero(person.frames % stride == 0)
-    if not len(kept):
-        return
-    cuts = np.flatnonzero(np.diff(person.frames[kept]) != stride) + 1
-    yield from (piece for piece in np.split(kept, cuts) if len(piece) >= shortest)
-
-
-def stride_of(shot: Shot, fps: float | None) -> int:
-    """One in how many pictures is kept so that `fps` remain a second.
-
-    Raises:
-        RecipeError: the shot's rate is no multiple of it.
-    """
-    if fps is None:
-        return 1
-    stride = round(shot.fps / fps)
-    if stride < 1 or abs(shot.fps / stride - fps) > 1e-3 * fps:
-        raise RecipeError(
-            "frames cannot be kept evenly at this rate",
-            where=f"fps, for {shot.title}",
-            found=fps,
-            expected=f"{shot.fps:g} divided by a whole number",
-        )
-    return stride

@@ -19,7 +19,7 @@ from sa3dhp_core.conformance.mutations import outcomes
 from sa3dhp_core.errors import DataError, RecipeError
 from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.data import facts_of
-from sa3dhp_datasets.example import picture, write_video
+from sa3dhp_datasets.example import picture_of, write_video
 from sa3dhp_datasets.lens import Array
 from sa3dhp_datasets.mpi_inf_3dhp import (
     cameras_of,
@@ -106,7 +106,7 @@ def test_house_joints_are_the_columns_of_their_names(tmp_path: Path) -> None:
 def test_crops_show_the_joint_where_its_keypoint_says(joint: str, tmp_path: Path) -> None:
     told = write_recording(tmp_path / "S1" / "Seq1", 3)
     (tmp_path / "S1" / "Seq1" / "imageSequence").mkdir()
-    spots = [picture(row[[NAMES.index(joint)]], SIDE, SIDE) for row in told.points[7]]
+    spots = [picture_of(row[[NAMES.index(joint)]], SIDE, SIDE) for row in told.points[7]]
     write_video(tmp_path / "S1" / "Seq1" / "imageSequence" / "video_7.avi", spots, 25)
     data = mpi_inf_3dhp_images(Mpi3dhpImagesConfig(path=str(tmp_path), cameras=("7",), size=64))
     data.prepare(tmp_path / "out")
@@ -259,8 +259,8 @@ def test_pictures_are_found_however_they_lie(form: str, tmp_path: Path) -> None:
     opened = read(tmp_path)[0].pictures
     assert opened is not None
     for number, shown in opened().frames(range(8)):
-        wanted = picture(told.points[0][number], SIDE, SIDE).astype(float)
-        others = [np.abs(shown - picture(row, SIDE, SIDE).astype(float)).mean() for row in told.points[0]]
+        wanted = picture_of(told.points[0][number], SIDE, SIDE).astype(float)
+        others = [np.abs(shown - picture_of(row, SIDE, SIDE).astype(float)).mean() for row in told.points[0]]
         assert int(np.argmin(others)) == number and np.abs(shown - wanted).mean() < 8
 
 

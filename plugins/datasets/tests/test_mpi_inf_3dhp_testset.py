@@ -17,7 +17,7 @@ from sa3dhp_core.conformance.mutations import outcomes
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.data import facts_of
-from sa3dhp_datasets.example import picture
+from sa3dhp_datasets.example import picture_of
 from sa3dhp_datasets.lens import Array
 from sa3dhp_datasets.mpi_inf_3dhp_config import Mpi3dhpTestImagesConfig, Mpi3dhpTestKeypointsConfig
 from sa3dhp_datasets.mpi_inf_3dhp_example import (
@@ -98,7 +98,7 @@ def test_crops_show_the_joint_where_its_keypoint_says(tmp_path: Path) -> None:
     joints = write_sequence(tmp_path / "TS3", 20, pictures=False)
     column = NAMES.index("right_wrist")
     for number, row in enumerate(projected(joints, TEST_LENS), 1):
-        spot = picture(row[[column]], SIDE, SIDE)
+        spot = picture_of(row[[column]], SIDE, SIDE)
         Image.fromarray(spot).save(tmp_path / "TS3" / "imageSequence" / f"img_{number:06d}.jpg", quality=95)
     data = mpi_inf_3dhp_test_images(Mpi3dhpTestImagesConfig(path=str(tmp_path), size=64))
     data.prepare(tmp_path / "out")

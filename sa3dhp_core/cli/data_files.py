@@ -1,4 +1,4 @@
-"""``sa3dhp data check``: what a folder holds, read as a data set, and what is wrong with it."""
+"""``sa3dhp data check`` and ``sa3dhp data pack``: the user's own files, read as a data set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sa3dhp_core.host import Host
 from sa3dhp_core.overrides import override
 
 if TYPE_CHECKING:
-    from sa3dhp_core.protocols.data_check import BoneCheck, CameraCheck, DataCheck
+    from sa3dhp_core.protocols.data_files import BoneCheck, CameraCheck, DataCheck
 
 NOUNS = ("image_data", "keypoint_data", "pose_data")
 """In the order asked: images can show what they see."""
@@ -25,23 +25,30 @@ CAMERA_HEADS = ("camera", "recordings", "tracks", "frames", "fps", "3D on 2D, me
 BONE_HEADS = ("bone to", "median m", "shortest subject", "longest subject", "varies within one")
 
 
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the files lie.", show_default=False)]
+Id = Annotated[str, typer.Option("--as", metavar="ID", help="The data set that they are.", show_default=False)]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of what reads them: fps=10")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+
+
 def check(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the files lie.", show_default=False)],
-    id: Annotated[str, typer.Option("--as", metavar="ID", help="The data set that they are.", show_default=False)],
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of what reads them: fps=10")
-    ] = None,
+    folder: Folder,
+    id: Id,
+    set_: Changes = None,
     sheet: Annotated[
         Path | None, typer.Option("--sheet", metavar="FILE.png", help="Draw crops with skeletons into this file.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Which crops are drawn.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    json: Json = False,
+    debug: Debug = False,
 ) -> None:
     """Look at a folder as a data set: recordings, cameras, projection errors, bones. Exits with 1 at a problem."""
     data = built(session(context).settle(debug, False), id, folder, set_ or ())
-    from sa3dhp_core.protocols.data_check import ChecksFiles, DrawsSheet
+    from sa3dhp_core.protocols.data_files import ChecksFiles, DrawsSheet
 
     if not isinstance(data, ChecksFiles):
         raise DataError(f"{id} cannot check files", where=str(folder), hint="sa3dhp run checks them as it reads them")
@@ -55,6 +62,45 @@ def check(
         _print(found, sheet)
     if found.problems:
         raise typer.Exit(1)
+
+
+def pack(
+    context: typer.Context,
+    folder: Folder,
+    id: Id,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="SHARDS", help="Where shards go; new, or to go on.", show_default=False)
+    ],
+    set_: Changes = None,
+    workers: Annotated[int, typer.Option("--workers", metavar="N", help="Shards written at once.", min=1)] = 2,
+    frames: Annotated[int, typer.Option("--frames", metavar="N", help="Crops after which a shard is full.", min=1)] = (
+        8192
+    ),
+    quality: Annotated[int, typer.Option("--quality", help="Of the JPEG crops.", min=1, max=95)] = 95,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write a data set's person crops, cameras and labels as webdataset shards; run again, it goes on."""
+    data = built(session(context).settle(debug, False), id, folder, set_ or ())
+    from sa3dhp_core.protocols.data_files import PacksShards
+
+    if not isinstance(data, PacksShards):
+        raise DataError(f"{id} has no pictures to pack", where=str(folder), hint="an image data set: sa3dhp data list")
+    with console.progress() as show:
+        told = data.pack(
+            out,
+            workers=workers,
+            frames=frames,
+            quality=quality,
+            progress=lambda done, every: show(f"{done} of {every} crops"),
+        )
+    if json:
+        console.print_json(told)
+        return
+    splits: Any = told["splits"]
+    for split, shards in splits.items():
+        print(f"{split}: {len(shards)} shard{'s' if len(shards) > 1 else ''}")
+    print(f"{told['crops']} crops of {told['size']} pixels: {out}")
 
 
 def built(host: Host, id: str, folder: Path, changes: Iterable[str]) -> Any:

@@ -1,8 +1,8 @@
-"""What a data component may tell of the user's own files before anything learns from them: ``sa3dhp data check``."""
+"""What a data component may do with the user's own files before anything learns from them: check them, pack them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -85,4 +85,29 @@ class DrawsSheet(Protocol):
 
     def write_sheet(self, path: Path, seed: int) -> Sequence[str]:
         """Write a PNG of a few crops with skeletons drawn in, and return what each shows; raises `DataError`."""
+        ...
+
+
+@runtime_checkable
+class PacksShards(Protocol):
+    """A data component that can write its crops as shards, to be read from disk or a web server."""
+
+    def pack(
+        self, out: Path, *, workers: int, frames: int, quality: int, progress: Callable[[int, int], None]
+    ) -> Mapping[str, object]:
+        """Write shards and an index, or go on with what an interrupted call left.
+
+        Args:
+            out: folder, new or of the same call.
+            workers: shards written at once; they are the same whatever it is.
+            frames: crops after which a shard is full.
+            quality: of JPEG, 1 to 95.
+            progress: told how many crops of how many are written.
+
+        Returns:
+            The index.
+
+        Raises:
+            DataError: bad input, or a folder that holds something else.
+        """
         ...
