@@ -18,7 +18,6 @@ from sa3dhp_datasets.mpi_inf_3dhp_annotations import CARD, Seen, card, mended, s
 from sa3dhp_datasets.mpi_inf_3dhp_config import Mpi3dhpImagesConfig, Mpi3dhpKeypointsConfig, Mpi3dhpMotionConfig
 from sa3dhp_datasets.mpi_inf_3dhp_frames import Y_UP_TO_Z_UP, need_fit
 from sa3dhp_datasets.mpi_inf_3dhp_pictures import has_pictures, open_pictures
-from sa3dhp_datasets.mpi_inf_3dhp_testset import TEST_FOLDER, sequence_shots
 from sa3dhp_datasets.shot_images import ShotImages
 from sa3dhp_datasets.shot_keypoints import ShotKeypoints
 from sa3dhp_datasets.shot_motion import ShotMotion
@@ -35,8 +34,6 @@ def shots(config: Config) -> Iterator[Shot]:
     cameras = cameras_of(config.camera_set)
     for place in recordings(folder):
         yield from _recording(place, cameras, config.truth, config.inside)
-    if config.with_test:
-        yield from sequence_shots(folder / TEST_FOLDER, config.truth)
 
 
 def cameras_of(name: str) -> Sequence[str]:
@@ -106,18 +103,14 @@ def _people(seen: Seen, camera: StudioCamera, inside: bool) -> Iterator[Person]:
 
 def mpi_inf_3dhp_images(config: Mpi3dhpImagesConfig) -> ShotImages:
     """`ImageData` over the set's folder."""
-    return ShotImages(config, shots, CARD, own=_own(config))
+    return ShotImages(config, shots, CARD)
 
 
 def mpi_inf_3dhp_keypoints(config: Mpi3dhpKeypointsConfig, *, host: Host) -> ShotKeypoints:
     """`KeypointData` over the set's folder."""
-    return ShotKeypoints(config, shots, CARD, own=_own(config))
+    return ShotKeypoints(config, shots, CARD)
 
 
 def mpi_inf_3dhp_motion(config: Mpi3dhpMotionConfig) -> ShotMotion:
     """`PoseData` over the set's folder."""
-    return ShotMotion(config, shots, CARD, own=_own(config))
-
-
-def _own(config: Config) -> tuple[str, ...]:
-    return ("train", "test") if config.with_test else ()
+    return ShotMotion(config, shots, CARD)

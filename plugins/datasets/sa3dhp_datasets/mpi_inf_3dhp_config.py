@@ -10,7 +10,6 @@ from attrs import validators
 from sa3dhp_datasets.config import ShotImagesConfig, ShotKeypointsConfig, ShotMotionConfig, _key, _own_first
 
 _CAMERA_SET = _key("vnect", "cameras to read: vnect, mm3d_chest, relevant, ceiling or regular (all), as publishers say")
-_WITH_TEST = _key(False, "read mpi_inf_3dhp_test_set too, which lies beside the subjects' folders, as split test")
 _TRUTH = _key(
     "annot3",
     "`annot3`, which projects onto the pictures, or `univ_annot3`, of one size for all people, as the publishers score",
@@ -27,7 +26,6 @@ class Mpi3dhpImagesConfig(ShotImagesConfig):
     """Crops of the training set."""
 
     camera_set: str = _CAMERA_SET
-    with_test: bool = _WITH_TEST
     truth: str = _TRUTH
     inside: bool = _inside(True)
 
@@ -37,7 +35,6 @@ class Mpi3dhpKeypointsConfig(ShotKeypointsConfig):
     """2D keypoints of the training set."""
 
     camera_set: str = _CAMERA_SET
-    with_test: bool = _WITH_TEST
     truth: str = _TRUTH
     inside: bool = _inside(False)
 
@@ -47,7 +44,6 @@ class Mpi3dhpMotionConfig(ShotMotionConfig):
     """Motion of the training set."""
 
     camera_set: str = _CAMERA_SET
-    with_test: bool = _WITH_TEST
     truth: str = _TRUTH
     inside: bool = _inside(False)
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from sa3dhp_datasets.layouts import data_folder, nothing_found
 from sa3dhp_datasets.lens import Array
 from sa3dhp_datasets.mat_file import read_mat73
 from sa3dhp_datasets.mpi_inf_3dhp_config import Mpi3dhpTestImagesConfig, Mpi3dhpTestKeypointsConfig
-from sa3dhp_datasets.mpi_inf_3dhp_frames import MM, Y_UP_TO_Z_UP, need_fit
+from sa3dhp_datasets.mpi_inf_3dhp_frames import MM, need_fit
 from sa3dhp_datasets.pictures import ImageFiles
 from sa3dhp_datasets.pinhole_fit import pinhole_of
 from sa3dhp_datasets.shot_images import ShotImages
@@ -27,25 +26,18 @@ from sa3dhp_datasets.shot_keypoints import ShotKeypoints
 from sa3dhp_datasets.shots import Shot, house, person_of
 
 CARD = "mpi-inf-3dhp-test"
-TEST_FOLDER = "mpi_inf_3dhp_test_set"
-LAYOUT = f"{TEST_FOLDER}/TS{{1..6}}/ with annot_data.mat and imageSequence/img_000001.jpg"
+LAYOUT = "mpi_inf_3dhp_test_set/TS{1..6}/ with annot_data.mat and imageSequence/img_000001.jpg"
 FPS, JOINTS, CAMERA = 25.0, 17, "0"
 
 
 def shots(config: Mpi3dhpTestImagesConfig | Mpi3dhpTestKeypointsConfig) -> Iterator[Shot]:
     """A shot a sequence, TS1 to TS6; see `ReadsShots`."""
-    return sequence_shots(data_folder(config.path, LAYOUT), config.truth)
-
-
-def sequence_shots(folder: Path, truth: str) -> Iterator[Shot]:
-    """The same of a folder, with one of the file's two truths; raises `DataError` as `ReadsShots`."""
-    card = read_card("datasets", CARD)
-    known = {entry["name"]: entry for entry in card["recordings"]}
-    for place in sequences(folder):
+    known = {entry["name"]: entry for entry in read_card("datasets", CARD)["recordings"]}
+    for place in sequences(data_folder(config.path, LAYOUT)):
         if place.name not in known:
             expected = ", ".join(known)
             raise DataError("no sequence of this set", where=str(place), found=place.name, expected=expected)
-        yield _sequence(place, known[place.name], card["cameras"], truth)
+        yield _sequence(place, known[place.name]["scene"], config.truth)
 
 
 def sequences(folder: Path) -> list[Path]:
@@ -53,11 +45,11 @@ def sequences(folder: Path) -> list[Path]:
     inside = [*folder.glob("TS*"), *folder.glob("*/TS*")]
     found = [path for path in inside if re.fullmatch(r"TS\d+", path.name) and path.is_dir()]
     if not any((path / "annot_data.mat").exists() for path in found):
-        raise nothing_found(data_folder(str(folder), LAYOUT), LAYOUT)
+        raise nothing_found(folder, LAYOUT)
     return sorted(found, key=lambda path: int(path.name[2:]))
 
 
-def _sequence(place: Path, facts: Mapping[str, Any], cameras: Mapping[str, Any], truth: str) -> Shot:
+def _sequence(place: Path, scene: str, truth: str) -> Shot:
     path = place / "annot_data.mat"
     points, joints, wanted, valid = _annotations(path, truth)
     usable = np.isfinite(points).all((1, 2)) & _before(joints) & _before(wanted)
@@ -80,14 +72,13 @@ def _sequence(place: Path, facts: Mapping[str, Any], cameras: Mapping[str, Any],
         name=place.name,
         subject=place.name,
         camera=CAMERA,
-        family=facts["scene"],
+        family=scene,
         fps=FPS,
         lens=lens,
         people=() if person is None else (person,),
         where=str(path),
         split="test",
         pictures=partial(_pictures, place, len(points)) if (place / "imageSequence").is_dir() else None,
-        upright=_upright(**cameras[facts["camera"]]),
     )
 
 
@@ -108,13 +99,6 @@ def _annotations(path: Path, truth: str) -> tuple[Array, Array, Array, NDArray[n
 
 def _before(joints: Array) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(joints).all((1, 2)) & (joints[..., 2] > 0).all(1))
-
-
-def _upright(right: list[float], up: list[float]) -> Array:
-    """``(3, 3)`` from the camera into a world with z up, by the picture's right and up in a world with y up."""
-    turn = np.stack([right, -np.asarray(up), np.cross(up, right)])
-    left, _, together = np.linalg.svd(turn)
-    return np.asarray(Y_UP_TO_Z_UP @ (left @ together).T)
 
 
 def _pictures(place: Path, count: int) -> ImageFiles:

@@ -210,18 +210,6 @@ def test_motion_is_upright_and_each_recording_once(whole: Path, tmp_path: Path) 
         assert bool((clip[:, HOUSE("head"), 2] - clip[:, HOUSE("left_ankle"), 2] > 1.0).all())
 
 
-def test_the_test_set_beside_is_read_as_split_test(tmp_path: Path) -> None:
-    training(tmp_path)
-    write_sequence(tmp_path / "mpi_inf_3dhp_test_set" / "TS5", 20, pictures=False)
-    data = mpi_inf_3dhp_motion(Mpi3dhpMotionConfig(path=str(tmp_path), with_test=True, validation=("S8",)))
-    assert data.splits == ("train", "validation", "test")
-    data.prepare(tmp_path / "out")
-    assert data.sequences(tmp_path / "out", "test").families() == ("outdoor",)
-    with pytest.raises(DataError, match="no such folder"):
-        shutil.rmtree(tmp_path / "mpi_inf_3dhp_test_set")
-        read(tmp_path, with_test=True)
-
-
 def test_one_subject_or_a_folder_above_will_do(whole: Path, tmp_path: Path) -> None:
     assert {shot.subject for shot in read(whole / "S2")} == {"S2"}
     (tmp_path / "train").symlink_to(whole)

@@ -84,16 +84,6 @@ def test_the_cards_of_protocols_find_their_flag(whole: Path) -> None:
     shutil.rmtree(whole / "out")
 
 
-def test_cameras_stand_as_the_card_says(whole: Path) -> None:
-    for shot in read(whole):
-        assert shot.upright is not None
-        np.testing.assert_allclose(shot.upright @ shot.upright.T, np.eye(3), atol=1e-12)
-        joints, _ = person(shot)
-        standing = joints @ shot.upright.T
-        assert np.linalg.det(shot.upright) > 0
-        assert (standing[:, HOUSE("head"), 2] - standing[:, HOUSE("left_ankle"), 2] > 1.0).all()
-
-
 def test_crops_show_the_joint_where_its_keypoint_says(tmp_path: Path) -> None:
     joints = write_sequence(tmp_path / "TS3", 20, pictures=False)
     column = NAMES.index("right_wrist")
