@@ -13,15 +13,11 @@ import torch
 
 from sa3dhp_core.components import Component
 from sa3dhp_core.errors import DataError, RecipeError
-from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.data import Clips, PoseSequences
 from sa3dhp_core.structuring import structure
 from sa3dhp_datasets import plugin
-from sa3dhp_datasets.config import RecordingsConfig
 
-EVERY = (*plugin.sa3dhp_pose_data(), *plugin.sa3dhp_image_data(), *plugin.sa3dhp_keypoint_data())
-RECORDED = [component for component in EVERY if issubclass(component.load_config(), RecordingsConfig)]
-COMPONENTS = [component for component in EVERY if component.noun != "keypoint_data" and component not in RECORDED]
+COMPONENTS = (*plugin.sa3dhp_pose_data(), *plugin.sa3dhp_image_data())
 
 
 def test_descriptors_load_and_explain_every_key() -> None:
@@ -30,18 +26,6 @@ def test_descriptors_load_and_explain_every_key() -> None:
         config = component.load_config()
         assert all(field.metadata["help"] for field in config.__attrs_attrs__)  # type: ignore[attr-defined]
         assert component.load_target()(config()).splits == ("train", "validation", "test")
-
-
-@pytest.mark.parametrize("component", RECORDED, ids=lambda component: f"{component.noun}-{component.id}")
-def test_sets_of_recordings_explain_every_key_and_offer_what_they_are_asked_for(component: Component) -> None:
-    cls = component.load_config()
-    assert all(field.metadata["help"] for field in cls.__attrs_attrs__)  # type: ignore[attr-defined]
-    parts = {"host": Host(())} if component.noun == "keypoint_data" else {}
-    dealt = component.load_target()(cls(validation=("a",), test=("b",)), **parts)
-    assert set(dealt.splits) >= {"validation", "test"}
-    for wrong in ({"fps": -1.0}, {"min_frames": 0}, {"pth": "a"}, {"path": 3}):
-        with pytest.raises(RecipeError, match=r"data\.x"):
-            structure(cls, wrong, "data.x", "recipe.toml")
 
 
 def test_listing_imports_no_torch() -> None:
