@@ -57,6 +57,14 @@ def sa3dhp_pose_data() -> Sequence[Component]:
             capabilities=frozenset(("families",)),
             example="sa3dhp_datasets.example:mocap_npz",
         ),
+        Component(
+            noun="pose_data",
+            id="mpi-inf-3dhp",
+            summary="MPI-INF-3DHP, training set: motion by the studio's extrinsics, each recording once",
+            config="sa3dhp_datasets.mpi_inf_3dhp_config:Mpi3dhpMotionConfig",
+            target="sa3dhp_datasets.mpi_inf_3dhp:mpi_inf_3dhp_motion",
+            example="sa3dhp_datasets.mpi_inf_3dhp_example:training",
+        ),
     )
 
 
@@ -142,6 +150,27 @@ def sa3dhp_image_data() -> Sequence[Component]:
         ),
         Component(
             noun="image_data",
+            id="mpi-inf-3dhp",
+            summary="MPI-INF-3DHP, training set: exact crops of a person in a studio of 14 cameras",
+            config="sa3dhp_datasets.mpi_inf_3dhp_config:Mpi3dhpImagesConfig",
+            target="sa3dhp_datasets.mpi_inf_3dhp:mpi_inf_3dhp_images",
+            capabilities=frozenset(("clips", "labels")),
+            figures={"projection-px": 0.01},
+            example="sa3dhp_datasets.mpi_inf_3dhp_example:training_images",
+        ),
+        Component(
+            noun="image_data",
+            id="mpi-inf-3dhp-test",
+            summary="MPI-INF-3DHP, test set: exact crops, valid frames flagged; the camera is fitted",
+            config="sa3dhp_datasets.mpi_inf_3dhp_config:Mpi3dhpTestImagesConfig",
+            target="sa3dhp_datasets.mpi_inf_3dhp_testset:mpi_inf_3dhp_test_images",
+            capabilities=frozenset(("clips", "families", "labels")),
+            figures={"projection-px": 0.01},
+            expected_failures={"names-its-splits": _TEST_ALONE},
+            example="sa3dhp_datasets.mpi_inf_3dhp_example:evaluation_images",
+        ),
+        Component(
+            noun="image_data",
             id="video-folder",
             summary="A folder of mp4 files, each person cropped along the boxes beside it, resampled in time",
             config="sa3dhp_datasets.config:VideoFolderConfig",
@@ -220,6 +249,25 @@ def sa3dhp_keypoint_data() -> Sequence[Component]:
             capabilities=("groups", "truth"),
             expected_failures={"names-its-splits": _TEST_ALONE},
             example="sa3dhp_datasets.mupots_example:mupots_keypoints",
+        ),
+        Component(
+            noun="keypoint_data",
+            id="mpi-inf-3dhp",
+            summary="MPI-INF-3DHP, training set: keypoints of a studio of 14 cameras, with their truth",
+            config="sa3dhp_datasets.mpi_inf_3dhp_config:Mpi3dhpKeypointsConfig",
+            target="sa3dhp_datasets.mpi_inf_3dhp:mpi_inf_3dhp_keypoints",
+            capabilities=("groups", "truth"),
+            example="sa3dhp_datasets.mpi_inf_3dhp_example:training",
+        ),
+        Component(
+            noun="keypoint_data",
+            id="mpi-inf-3dhp-test",
+            summary="MPI-INF-3DHP, test set: keypoints with their truth, valid frames flagged; the camera is fitted",
+            config="sa3dhp_datasets.mpi_inf_3dhp_config:Mpi3dhpTestKeypointsConfig",
+            target="sa3dhp_datasets.mpi_inf_3dhp_testset:mpi_inf_3dhp_test_keypoints",
+            capabilities=("groups", "truth"),
+            expected_failures={"names-its-splits": _TEST_ALONE},
+            example="sa3dhp_datasets.mpi_inf_3dhp_example:evaluation",
         ),
         Component(
             noun="keypoint_data",
