@@ -14,6 +14,15 @@ def sa3dhp_pose_data() -> Sequence[Component]:
     return (
         Component(
             noun="pose_data",
+            id="3dpw",
+            summary="3DPW: motion of one or two people a sequence, turned upright by the moving camera",
+            config="sa3dhp_datasets.config:ShotMotionConfig",
+            target="sa3dhp_datasets.pw3d:pw3d_motion",
+            capabilities=frozenset(("families",)),
+            example="sa3dhp_datasets.pw3d_example:pw3d",
+        ),
+        Component(
+            noun="pose_data",
             id="amass",
             summary="AMASS, both releases, with joints by your own SMPL-H or SMPL-X body model",
             config="sa3dhp_datasets.config:AmassConfig",
@@ -55,6 +64,15 @@ def sa3dhp_image_data() -> Sequence[Component]:
     return (
         Component(
             noun="image_data",
+            id="3dpw",
+            summary="3DPW: crops of people in the wild with poses, frames with an aligned camera alone",
+            config="sa3dhp_datasets.config:ShotImagesConfig",
+            target="sa3dhp_datasets.pw3d:pw3d_images",
+            capabilities=frozenset(("labels", "clips", "families")),
+            example="sa3dhp_datasets.pw3d_example:pw3d",
+        ),
+        Component(
+            noun="image_data",
             id="video-folder",
             summary="A folder of mp4 files, each person cropped along the boxes beside it, resampled in time",
             config="sa3dhp_datasets.config:VideoFolderConfig",
@@ -70,6 +88,15 @@ def sa3dhp_image_data() -> Sequence[Component]:
 def sa3dhp_keypoint_data() -> Sequence[Component]:
     """2D keypoints."""
     return (
+        Component(
+            noun="keypoint_data",
+            id="3dpw",
+            summary="3DPW: OpenPose's keypoints that the set holds, with SMPL's joints as truth",
+            config="sa3dhp_datasets.config:ShotKeypointsConfig",
+            target="sa3dhp_datasets.pw3d:pw3d_keypoints",
+            capabilities=frozenset(("groups",)),
+            example="sa3dhp_datasets.pw3d_example:pw3d",
+        ),
         Component(
             noun="keypoint_data",
             id="lifting-npz",
