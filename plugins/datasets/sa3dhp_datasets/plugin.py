@@ -55,6 +55,14 @@ def sa3dhp_pose_data() -> Sequence[Component]:
             capabilities=frozenset(("families",)),
             example="sa3dhp_datasets.example:mocap_npz",
         ),
+        Component(
+            noun="pose_data",
+            id="surreal",
+            summary="SURREAL: the motion of its rendered people, as the pictures show it",
+            config="sa3dhp_datasets.config:ShotMotionConfig",
+            target="sa3dhp_datasets.surreal:surreal_motion",
+            example="sa3dhp_datasets.surreal_example:surreal",
+        ),
     )
 
 
@@ -80,6 +88,16 @@ def sa3dhp_image_data() -> Sequence[Component]:
             capabilities=frozenset(("clips", "families")),
             figures={"projection-px": 0.01},
             example="sa3dhp_datasets.example:video_folder",
+        ),
+        Component(
+            noun="image_data",
+            id="surreal",
+            summary="SURREAL: crops of rendered people with poses, their mirroring undone",
+            config="sa3dhp_datasets.config:ShotImagesConfig",
+            target="sa3dhp_datasets.surreal:surreal_images",
+            capabilities=frozenset(("labels", "clips")),
+            figures={"projection-px": 0.5},
+            example="sa3dhp_datasets.surreal_example:surreal",
         ),
     )
 
@@ -114,5 +132,14 @@ def sa3dhp_keypoint_data() -> Sequence[Component]:
             target="sa3dhp_datasets.projected:ProjectedPoses",
             capabilities=("truth",),
             example="sa3dhp_datasets.keypoint_example:projected",
+        ),
+        Component(
+            noun="keypoint_data",
+            id="surreal",
+            summary="SURREAL: 2D joints in whole pixels with 3D truth, their mirroring undone",
+            config="sa3dhp_datasets.config:ShotKeypointsConfig",
+            target="sa3dhp_datasets.surreal:surreal_keypoints",
+            capabilities=("groups",),
+            example="sa3dhp_datasets.surreal_example:surreal",
         ),
     )
