@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from sa3dhp_core.errors import DataError
 from sa3dhp_core.host import Host
-from sa3dhp_datasets.config import RecordingsConfig, ShotImagesConfig, ShotKeypointsConfig, ShotMotionConfig
+from sa3dhp_datasets.body_model import model_file
+from sa3dhp_datasets.body_surface import Surface, read_surface
 from sa3dhp_datasets.expected_arrays import need_unit
 from sa3dhp_datasets.layouts import data_folder, nothing_found
+from sa3dhp_datasets.lens import Array
 from sa3dhp_datasets.pictures import ImageFiles
-from sa3dhp_datasets.pw3d_file import Sequence3dpw, read_sequence
+from sa3dhp_datasets.pw3d_config import Pw3dImagesConfig, Pw3dKeypointsConfig, Pw3dMotionConfig
+from sa3dhp_datasets.pw3d_file import Body, Sequence3dpw, read_sequence
 from sa3dhp_datasets.shot_images import ShotImages
 from sa3dhp_datasets.shot_keypoints import ShotKeypoints
 from sa3dhp_datasets.shot_motion import ShotMotion
@@ -25,14 +30,20 @@ LAYOUT = "sequenceFiles/{train,validation,test}/*.pkl, and imageFiles/{sequence}
 FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 """Folder of ``sequenceFiles`` to split."""
 
-FPS = 30.0
+FPS, REGRESSED = 30.0, 17
+_GET = """SMPL of smpl.is.tue.mpg.de as npz, and J_regressor_h36m.npy, which github.com/nkolot/SPIN tells how to get"""
 UPRIGHT = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 """From a world with y up into one with z up."""
 
 
-def shots(config: RecordingsConfig) -> Iterator[Shot]:
-    """Each sequence; raises `DataError` for a folder without any, and as `read_sequence`."""
-    folder = data_folder(config.path, LAYOUT)
+Config = Pw3dImagesConfig | Pw3dKeypointsConfig | Pw3dMotionConfig
+Surfaces = Callable[[str], Surface]
+"""From a gender to the model that published figures regress joints from."""
+
+
+def shots(config: Config) -> Iterator[Shot]:
+    """Each sequence; raises `DataError` for a folder without any, and as `read_sequence` and `surfaces_of`."""
+    folder, surfaces = data_folder(config.path, LAYOUT), surfaces_of(config.body_model, config.regressor)
     files = [
         (split, path)
         for name, split in FOLDERS.items()
@@ -41,10 +52,21 @@ def shots(config: RecordingsConfig) -> Iterator[Shot]:
     if not files:
         raise nothing_found(folder, LAYOUT)
     for split, path in files:
-        yield shot_of(read_sequence(path), split, folder, str(path))
+        yield shot_of(read_sequence(path, bodies=surfaces is not None), split, folder, str(path), surfaces)
 
 
-def shot_of(sequence: Sequence3dpw, split: str, folder: Path, where: str) -> Shot:
+def surfaces_of(body_model: str, regressor: str) -> Surfaces | None:
+    """The models of a table, each read once; None where it names none; raises `DataError` where it names only one."""
+    if not body_model and not regressor:
+        return None
+    if not (body_model and regressor):
+        found = f"body_model = {body_model!r}, regressor = {regressor!r}"
+        raise DataError("a body model and a regressor go together", found=found, expected="both, or none", hint=_GET)
+    given = Path(body_model).expanduser(), Path(regressor).expanduser()
+    return cache(lambda gender: read_surface(model_file(given[0], gender), given[1], REGRESSED))
+
+
+def shot_of(sequence: Sequence3dpw, split: str, folder: Path, where: str, surfaces: Surfaces | None = None) -> Shot:
     """A sequence as a shot, its people in the frames of the camera.
 
     Args:
@@ -52,11 +74,12 @@ def shot_of(sequence: Sequence3dpw, split: str, folder: Path, where: str) -> Sho
         split: it belongs to.
         folder: of the data set.
         where: the sequence's file, for messages.
+        surfaces: give the joints of people whose bodies were read; None: the file's own joints.
 
     Raises:
         DataError: a person has no person's size in metres.
     """
-    people = (person_in(sequence, number, where) for number in range(len(sequence.actors)))
+    people = (person_in(sequence, number, where, surfaces) for number in range(len(sequence.actors)))
     pictures = folder / "imageFiles" / sequence.name
     count = len(sequence.turns)
     return Shot(
@@ -84,20 +107,22 @@ def action_of(name: str) -> str:
     return "_".join(name.split("_")[1:-1])
 
 
-def person_in(sequence: Sequence3dpw, number: int, where: str) -> Person | None:
+def person_in(sequence: Sequence3dpw, number: int, where: str, surfaces: Surfaces | None) -> Person | None:
     """A person over the valid pictures in which all joints are before the camera; None where there are none."""
     actor = sequence.actors[number]
     frames = np.flatnonzero(actor.valid)
-    with np.errstate(over="ignore", invalid="ignore"):
-        placed = actor.joints[frames] @ sequence.turns[frames].swapaxes(1, 2) + sequence.places[frames, None]
-    ahead = np.flatnonzero((placed[..., 2] > 0).all(axis=1))
-    frames, solid = frames[ahead], with_head_top(placed[ahead])
+    solid = with_head_top(_placed(actor.joints[frames], sequence, frames))
+    ahead = np.flatnonzero((solid[..., 2] > 0).all(axis=1))
+    frames, solid = frames[ahead], solid[ahead]
     if not len(frames):
         return None
     joints = house(solid, CARD, where)
+    if actor.body is not None and surfaces is not None:
+        points = _regressed(actor.body, surfaces(actor.body.gender), frames, where)
+        joints = house(_placed(points, sequence, frames), CARD, where, "regressed")
     need_unit(joints, "metre", f"{where}: jointPositions[{number}]")
     detected = actor.detected[frames]
-    flags = {"campose_valid": np.ones(len(frames), bool), "detected": np.isfinite(detected).any(axis=(1, 2))}
+    flags = {"campose_valid": np.ones(len(frames), np.bool_), "detected": np.any(np.isfinite(detected), axis=(1, 2))}
     return person_of(
         number,
         frames,
@@ -109,19 +134,30 @@ def person_in(sequence: Sequence3dpw, number: int, where: str) -> Person | None:
     )
 
 
+def _placed(points: Array, sequence: Sequence3dpw, frames: NDArray[np.int64]) -> Array:
+    """Points ``(T, P, 3)`` of the world in the camera of each picture."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return points @ sequence.turns[frames].swapaxes(1, 2) + sequence.places[frames, None]
+
+
+def _regressed(body: Body, surface: Surface, frames: NDArray[np.int64], where: str) -> Array:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return surface.points(body.betas, body.turns[frames], body.places[frames], where)
+
+
 OWN = ("train", "validation", "test")
 
 
-def pw3d_images(config: ShotImagesConfig) -> ShotImages:
+def pw3d_images(config: Pw3dImagesConfig) -> ShotImages:
     """`ImageData` over 3DPW."""
     return ShotImages(config, shots, CARD, OWN)
 
 
-def pw3d_keypoints(config: ShotKeypointsConfig, *, host: Host) -> ShotKeypoints:
+def pw3d_keypoints(config: Pw3dKeypointsConfig, *, host: Host) -> ShotKeypoints:
     """`KeypointData` over 3DPW."""
     return ShotKeypoints(config, shots, CARD, OWN)
 
 
-def pw3d_motion(config: ShotMotionConfig) -> ShotMotion:
+def pw3d_motion(config: Pw3dMotionConfig) -> ShotMotion:
     """`PoseData` over 3DPW."""
     return ShotMotion(config, shots, CARD, OWN)

@@ -34,10 +34,13 @@ OPENPOSE += tuple(f"{s}_{p}" for s in "RL" for p in ("Hip", "Knee", "Ankle")) + 
 """Joints of SMPL in whose places the 18 are found; the neck lies between the shoulders."""
 
 
-class _Python2(pickle._Pickler):
+_Pickler: Any = pickle._Pickler
+
+
+class _Python2(_Pickler):
     """Text as strings of bytes, and numpy's functions under the names that they had."""
 
-    dispatch = dict(pickle._Pickler.dispatch)
+    dispatch = dict(_Pickler.dispatch)
 
     def save_text(self, value: str | bytes) -> None:
         data = value.encode("latin1") if isinstance(value, str) else value

@@ -15,8 +15,29 @@ from sa3dhp_datasets.expected_arrays import array_of, need_equal, whole_numbers
 from sa3dhp_datasets.lens import Array, Lens
 from sa3dhp_datasets.pickle_file import read_pickle
 
+GENDERS = {"m": "male", "f": "female"}
+SHAPE = 10
+"""Components of shape that count, as in published figures."""
+
 _TURNED = 1e-3
 """How far the rows of a camera's rotation may be from unit length and right angles."""
+
+
+@attrs.frozen(eq=False)
+class Body:
+    """A person's SMPL parameters.
+
+    Attributes:
+        gender: ``male`` or ``female``.
+        betas: ``(10,)`` of shape.
+        turns: ``(T, 24, 3)`` axis times angle, radians.
+        places: ``(T, 3)`` metres.
+    """
+
+    gender: str
+    betas: Array
+    turns: Array
+    places: Array
 
 
 @attrs.frozen(eq=False)
@@ -27,11 +48,13 @@ class Actor:
         joints: ``(T, 24, 3)`` metres, world, y up; NaN where unknown.
         detected: ``(T, 18, 2)`` pixels, OpenPose's order; NaN where not found.
         valid: ``(T,)`` whether the picture's camera was aligned to the person.
+        body: where it was asked for.
     """
 
     joints: Array
     detected: Array
     valid: NDArray[np.bool_]
+    body: Body | None = None
 
 
 @attrs.frozen(eq=False)
@@ -53,8 +76,12 @@ class Sequence3dpw:
     actors: tuple[Actor, ...]
 
 
-def read_sequence(path: Path) -> Sequence3dpw:
+def read_sequence(path: Path, *, bodies: bool = False) -> Sequence3dpw:
     """A file of ``sequenceFiles``.
+
+    Args:
+        path: of the file.
+        bodies: whether to read SMPL's parameters too.
 
     Raises:
         DataError: it cannot be read, lacks a key, holds arrays of wrong shapes or lengths, a camera that is none, or a
@@ -68,7 +95,13 @@ def read_sequence(path: Path) -> Sequence3dpw:
     people = {key: _people(content, key, where) for key in ("jointPositions", "poses2d", "campose_valid")}
     need_equal({f"people in {key}": len(value) for key, value in people.items()}, where)
     each = enumerate(zip(*people.values(), strict=True))
-    actors = tuple(_actor(*parts, len(cameras), f"{where}: {{}}[{number}]") for number, parts in each)
+    actors = tuple(
+        _actor(joints, points, valid, len(cameras), f"{where}: {{}}[{number}]")
+        for number, (joints, points, valid) in each
+    )
+    if bodies:
+        found = _bodies(content, len(actors), len(cameras), where)
+        actors = tuple(attrs.evolve(actor, body=body) for actor, body in zip(actors, found, strict=True))
     used = np.flatnonzero(np.any([actor.valid for actor in actors], axis=0))
     _need_rotations(cameras[used, :3, :3], used, f"{where}: cam_poses")
     return Sequence3dpw(path.stem, _lens(content, where), cameras[:, :3, :3], cameras[:, :3, 3], actors)
@@ -109,6 +142,23 @@ def _actor(joints: Any, points: Any, valid: Any, count: int, where: str) -> Acto
         raise DataError("a joint that is not finite in a valid picture", where=where, expected="metres")
     seen = np.where(flat[:, 2:] > 0, flat[:, :2], np.nan).swapaxes(1, 2)
     return Actor(solid.reshape(count, 24, 3), np.where(np.isnan(seen).any(-1, keepdims=True), np.nan, seen), used)
+
+
+def _bodies(content: Mapping[Any, Any], people: int, count: int, where: str) -> list[Body]:
+    keys = ("genders", "betas", "poses", "trans")
+    given = {key: _people(content, key, where) for key in keys}
+    need_equal({"people": people, **{f"people in {key}": len(value) for key, value in given.items()}}, where)
+    found = []
+    for number, (gender, betas, turns, places) in enumerate(zip(*given.values(), strict=True)):
+        if gender not in GENDERS:
+            expected = ", ".join(GENDERS)
+            raise DataError("an unknown gender", where=f"{where}: genders[{number}]", found=gender, expected=expected)
+        named = {key: f"{where}: {key}[{number}]" for key in keys}
+        shape = array_of(betas, (None,), named["betas"], "10 components of shape or more")[:SHAPE]
+        angles = array_of(turns, (count, 72), named["poses"], "axis times angle of 24 joints")
+        moved = array_of(places, (count, 3), named["trans"], "metres")
+        found.append(Body(GENDERS[gender], shape, angles.reshape(count, 24, 3), moved))
+    return found
 
 
 def _need_rotations(turns: Array, numbers: NDArray[np.int64], where: str) -> None:

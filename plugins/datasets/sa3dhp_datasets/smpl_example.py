@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,22 @@ def figure(frames: int, phase: float) -> Array:
     """``(T, 24, 3)`` metres, y up, standing about the origin."""
     places = np.tile([0.0, 0.85, 0.1 * phase], (frames, 1))
     return joints_in_motion(rest(), turns(frames, phase), places, PARENTS_24)[0]
+
+
+def model_arrays() -> dict[str, Any]:
+    """The arrays of an SMPL model: two vertices at each joint, whose mean it is, carried by it and a little by all."""
+    generator, place = np.random.default_rng(0), rest()
+    apart = 0.02 * generator.normal(size=(24, 3))
+    half = 0.5 * np.eye(24)
+    skin = np.tile(np.eye(24), (2, 1)) + 0.02 * generator.random((48, 24))
+    return {
+        "v_template": np.concatenate([place + apart, place - apart]),
+        "shapedirs": 0.004 * generator.normal(size=(48, 3, 10)),
+        "posedirs": 0.002 * generator.normal(size=(48, 3, 207)),
+        "weights": skin / skin.sum(1, keepdims=True),
+        "J_regressor": np.concatenate([half, half], axis=1),
+        "kintree_table": np.array([np.array(PARENTS_24) % 2**32, np.arange(24)], dtype=np.uint32),
+    }
 
 
 def picture(people: list[Array], width: int, height: int) -> NDArray[np.uint8]:

@@ -110,8 +110,7 @@ def into_camera(joints: Array, place: Array) -> Array:
 
 def _meets_picture(boxes: Array) -> NDArray[np.bool_]:
     low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
-    meets: NDArray[np.bool_] = ((high > 0) & (low < [WIDTH, HEIGHT])).all(axis=1)
-    return meets
+    return np.all((high > 0) & (low < [WIDTH, HEIGHT]), axis=1)
 
 
 def open_video(path: Path) -> VideoPictures:

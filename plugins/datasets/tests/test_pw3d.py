@@ -19,11 +19,12 @@ from sa3dhp_core.conformance.mutations import outcomes
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.evaluation.protocol import load_protocol
 from sa3dhp_core.evaluation.selection import chosen
-from sa3dhp_datasets.config import ShotImagesConfig, ShotKeypointsConfig, ShotMotionConfig
+from sa3dhp_datasets.body_surface import read_surface
 from sa3dhp_datasets.pw3d import pw3d_images, pw3d_keypoints, pw3d_motion, shots
+from sa3dhp_datasets.pw3d_config import Pw3dImagesConfig, Pw3dKeypointsConfig, Pw3dMotionConfig
 from sa3dhp_datasets.pw3d_example import FRAMES, INVALID, SEQUENCES, pw3d, python2_pickle, sequence
 from sa3dhp_datasets.shots import Shot, projected
-from sa3dhp_datasets.smpl_example import COLOURS
+from sa3dhp_datasets.smpl_example import COLOURS, model_arrays
 from sa3dhp_datasets.smpl_joints import SMPL_24
 
 NAMES = {title.split("/")[1]: phases for title, phases in SEQUENCES.items()}
@@ -40,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def found(folder: Path) -> dict[str, Shot]:
-    return {shot.name: shot for shot in shots(ShotMotionConfig(str(folder)))}
+    return {shot.name: shot for shot in shots(Pw3dMotionConfig(path=str(folder)))}
 
 
 def house(name: str) -> int:
@@ -96,7 +97,7 @@ def test_detections_are_kept_and_what_was_not_found_is_unknown(found: dict[str, 
 
 
 def test_motion_stands_upright_and_is_what_the_world_holds(folder: Path, tmp_path: Path) -> None:
-    data = pw3d_motion(ShotMotionConfig(str(folder), test=("downtown_walkUphill_01",)))
+    data = pw3d_motion(Pw3dMotionConfig(path=str(folder), test=("downtown_walkUphill_01",)))
     data.prepare(tmp_path)
     motion = torch.cat(list(data.sequences(tmp_path, "test").sequences())).numpy()
     content, _ = sequence("downtown_walkUphill_01", NAMES["downtown_walkUphill_01"])
@@ -112,7 +113,7 @@ def test_motion_stands_upright_and_is_what_the_world_holds(folder: Path, tmp_pat
 
 
 def test_crops_show_each_joint_where_its_keypoint_says(folder: Path, tmp_path: Path) -> None:
-    data = pw3d_images(ShotImagesConfig(path=str(folder), size=128))
+    data = pw3d_images(Pw3dImagesConfig(path=str(folder), size=128))
     data.prepare(tmp_path)
     (batch,) = data.labelled(tmp_path, "test").batches(100)
     assert batch.keypoints is not None and len(batch.images) == len(VALID)
@@ -124,7 +125,7 @@ def test_crops_show_each_joint_where_its_keypoint_says(folder: Path, tmp_path: P
 
 
 def test_facts_select_the_frames_of_the_protocols(folder: Path, tmp_path: Path) -> None:
-    data = pw3d_keypoints(ShotKeypointsConfig(str(folder)), host=None)  # type: ignore[arg-type]
+    data = pw3d_keypoints(Pw3dKeypointsConfig(path=str(folder)), host=None)  # type: ignore[arg-type]
     data.prepare(tmp_path)
     keypoints = data.keypoints(tmp_path, "test")
     facts = keypoints.frame_facts()
@@ -137,8 +138,70 @@ def test_facts_select_the_frames_of_the_protocols(folder: Path, tmp_path: Path) 
 
 
 def test_all_sequences_can_be_test(folder: Path) -> None:
-    data = pw3d_motion(ShotMotionConfig(str(folder), test=("*",)))
+    data = pw3d_motion(Pw3dMotionConfig(path=str(folder), test=("*",)))
     assert data.splits == ("train", "validation", "test")
+
+
+REGRESSED = {
+    "pelvis": 0,
+    "left_hip": 1,
+    "left_ankle": 3,
+    "right_knee": 5,
+    "spine": 7,
+    "thorax": 8,
+    "neck": 9,
+    "head": 10,
+}
+REGRESSED |= {"head": 10, "left_shoulder": 11, "left_wrist": 13, "right_shoulder": 14, "right_wrist": 16}
+"""Rows of Human3.6M's regressor, left leg first (H36M_TO_J17 of github.com/nkolot/SPIN, constants.py)."""
+
+
+def bodies(folder: Path) -> dict[str, str]:
+    """Keys that name a model for both genders and a regressor whose rows are vertices at SMPL's joints."""
+    smpl = ["Pelvis", "L_Hip", "L_Knee", "L_Ankle", "R_Hip", "R_Knee", "R_Ankle", "Spine2", "Neck", "Head", "Head"]
+    smpl += [f"{side}_{part}" for side in "LR" for part in ("Shoulder", "Elbow", "Wrist")]
+    np.savez(folder / "SMPL.npz", **model_arrays())
+    rows = np.zeros((17, 48))
+    rows[np.arange(17), [SMPL_24.index(name) for name in smpl]] = 1.0
+    np.save(folder / "regressor.npy", rows)
+    return {"body_model": str(folder / "SMPL.npz"), "regressor": str(folder / "regressor.npy")}
+
+
+def test_joints_are_regressed_from_the_users_own_body_model(folder: Path, tmp_path: Path) -> None:
+    """As the protocols define them; in the camera, beside the file's own joints."""
+    name = "downtown_walkUphill_01"
+    keys = bodies(tmp_path)
+    found = {shot.name: shot for shot in shots(Pw3dMotionConfig(**keys, path=str(folder)))}[name]
+    content, _ = sequence(name, NAMES[name])
+    surface = read_surface(Path(keys["body_model"]), Path(keys["regressor"]), 17)
+    world = surface.points(np.zeros(10), content["poses"][0].reshape(-1, 24, 3), content["trans"][0], "a")[VALID]
+    camera = content["cam_poses"][VALID]
+    placed = world @ camera[:, :3, :3].swapaxes(1, 2) + camera[:, None, :3, 3]
+    (person,) = found.people
+    assert person.joints is not None
+    for joint, row in REGRESSED.items():
+        np.testing.assert_allclose(person.joints[:, house(joint)], placed[:, row], atol=1e-9)
+    plain = {shot.name: shot for shot in shots(Pw3dMotionConfig(path=str(folder)))}[name].people[0]
+    assert plain.joints is not None
+    apart = np.linalg.norm(person.joints - plain.joints, axis=-1)
+    assert 0.001 < apart[:, house("left_wrist")].max() < 0.1
+    np.testing.assert_array_equal(person.boxes, plain.boxes)
+
+
+def test_a_model_alone_and_bodies_that_are_none_are_named(tmp_path: Path) -> None:
+    keys = bodies(tmp_path)
+    with pytest.raises(DataError, match=r"(?s)go together.*SPIN"):
+        list(shots(Pw3dMotionConfig(path=str(tmp_path), body_model=keys["body_model"])))
+    for change, message in (
+        (put("genders", ["m", "n"]), r"genders\[1\]"),
+        (put("genders", ["m"]), "people in genders: 1"),
+        (put("poses", [np.zeros((FRAMES, 66))] * 2), r"\(8, 72\)"),
+        (put("betas", [np.full(10, np.nan)] * 2), "not finite"),
+        (lambda content: content.pop("trans"), "'trans' is missing"),
+    ):
+        rewritten(tmp_path, change)
+        with pytest.raises(DataError, match=message):
+            list(shots(Pw3dMotionConfig(path=str(tmp_path), **keys)))
 
 
 def rewritten(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
@@ -194,20 +257,20 @@ def test_broken_files_are_named(case: str, tmp_path: Path) -> None:
     change, message = BROKEN[case]
     path = rewritten(tmp_path, change)
     with pytest.raises(DataError, match=message) as caught:
-        list(shots(ShotMotionConfig(str(tmp_path))))
+        list(shots(Pw3dMotionConfig(path=str(tmp_path))))
     assert str(path) in str(caught.value)
 
 
 def test_a_sequence_without_a_valid_picture_has_nobody(tmp_path: Path) -> None:
     rewritten(tmp_path, put("campose_valid", [np.zeros(FRAMES, bool)] * 2))
-    (shot,) = shots(ShotMotionConfig(str(tmp_path)))
+    (shot,) = shots(Pw3dMotionConfig(path=str(tmp_path)))
     assert shot.people == ()
     with pytest.raises(DataError, match="no clip is long enough"):
-        pw3d_motion(ShotMotionConfig(str(tmp_path))).prepare(tmp_path / "out")
+        pw3d_motion(Pw3dMotionConfig(path=str(tmp_path))).prepare(tmp_path / "out")
 
 
 def test_pictures_that_are_missing_or_damaged_are_named(folder: Path, tmp_path: Path) -> None:
-    data = pw3d_images(ShotImagesConfig(path=str(tmp_path), size=16))
+    data = pw3d_images(Pw3dImagesConfig(path=str(tmp_path), size=16))
     rewritten(tmp_path, lambda content: None)
     with pytest.raises(DataError, match="there are no pictures"):
         data.prepare(tmp_path / "out")
@@ -235,7 +298,7 @@ def test_wrong_folders_are_named(tmp_path: Path) -> None:
         ("nowhere", "no such folder"),
     ):
         with pytest.raises(DataError, match=message):
-            list(shots(ShotMotionConfig(str(tmp_path / path) if path else "")))
+            list(shots(Pw3dMotionConfig(path=str(tmp_path / path) if path else "")))
 
 
 def test_a_pickle_that_would_run_something_is_refused(tmp_path: Path) -> None:
@@ -246,7 +309,7 @@ def test_a_pickle_that_would_run_something_is_refused(tmp_path: Path) -> None:
     path = rewritten(tmp_path, lambda content: None)
     path.write_bytes(pickle.dumps({"sequence": Evil()}, protocol=2))
     with pytest.raises(DataError, match="refused"):
-        list(shots(ShotMotionConfig(str(tmp_path))))
+        list(shots(Pw3dMotionConfig(path=str(tmp_path))))
     assert not (tmp_path / "ran").exists()
 
 
@@ -256,6 +319,6 @@ def test_spoilt_copies_are_read_or_refused(folder: Path, tmp_path: Path) -> None
     (tmp_path / "whole" / "sequenceFiles").symlink_to(folder / "sequenceFiles")
 
     def attempt(copy: Path) -> None:
-        list(shots(ShotMotionConfig(str(copy))))
+        list(shots(Pw3dMotionConfig(path=str(copy))))
 
     assert outcomes(attempt, tmp_path / "whole", tmp_path / "copy", range(220), "*.pkl")["refused"] > 20
