@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -89,14 +90,27 @@ def _check_finite(what: str, values: Tensor, where: str) -> None:
         raise DataError(f"{what} are not finite", where=where, found="NaN or infinity", expected="metres")
 
 
+class Pixels(Protocol):
+    """The images of a split where its file holds none: indexed as the tensor ``(N, 3, H, W)`` uint8 would be."""
+
+    def __len__(self) -> int:
+        """N."""
+        ...
+
+    def __getitem__(self, index: Tensor | slice) -> Tensor:
+        """``(*index.shape, 3, H, W)`` uint8; raises `DataError` for what cannot be read."""
+        ...
+
+
 class _Frames:
     """What both faces share: a split's arrays and windows."""
 
-    def __init__(self, folder: Path, split: str) -> None:
+    def __init__(self, folder: Path, split: str, pixels: Pixels | None = None) -> None:
         path = split_file(folder, split)
         self._folder, self._split = folder, split
         self.where = str(path)
         self._tensors = read_tensors(path)
+        self._pixels: Pixels = self._tensors["images"] if pixels is None else pixels
         meta = read_meta(path)
         self.fps = float(meta["fps"])
         self.licence = str(meta["licence"])
@@ -107,7 +121,7 @@ class _Frames:
         self._starts = starts
 
     def __len__(self) -> int:
-        return int(self._tensors["images"].shape[0])
+        return len(self._pixels)
 
     def families(self) -> tuple[str, ...]:
         """Motion family of each clip, empty where unknown."""
@@ -129,7 +143,7 @@ class _Frames:
         )
 
     def _images(self, index: Tensor | slice) -> Tensor:
-        return self._tensors["images"][index].float().div_(255.0)
+        return self._pixels[index].float().div_(255.0)
 
 
 class ArrayImages(_Frames):
@@ -139,8 +153,8 @@ class ArrayImages(_Frames):
         DataError: there are no poses, or those given are not as many as the frames or not finite.
     """
 
-    def __init__(self, folder: Path, split: str, poses: Tensor | None = None) -> None:
-        super().__init__(folder, split)
+    def __init__(self, folder: Path, split: str, poses: Tensor | None = None, pixels: Pixels | None = None) -> None:
+        super().__init__(folder, split, pixels)
         if poses is not None:
             expected = (len(self), len(self.skeleton), 3)
             if tuple(poses.shape) != expected:
@@ -174,14 +188,14 @@ class ArrayImages(_Frames):
 class ArrayClips(_Frames):
     """`Clips` over a prepared split. It reads no label even where the file has some."""
 
-    def __init__(self, folder: Path, split: str) -> None:
-        super().__init__(folder, split)
-        kept = ("images", "starts", "intrinsics", "numbers")
+    def __init__(self, folder: Path, split: str, pixels: Pixels | None = None) -> None:
+        super().__init__(folder, split, pixels)
+        kept = ("starts", "intrinsics", "numbers")
         self._tensors = {k: v for k, v in self._tensors.items() if k in kept or k.startswith(FLAG)}
 
     def tracked(self, poses: Tensor) -> ArrayImages:
         """The same frames, labelled by estimated poses ``(N, J, 3)``; raises `DataError` if they do not fit."""
-        return ArrayImages(self._folder, self._split, poses)
+        return ArrayImages(self._folder, self._split, poses, self._pixels)
 
     def draw(self, count: int, frames: int, generator: torch.Generator, shard: Shard = WHOLE) -> ClipBatch:
         """`count` windows drawn uniformly over all windows of `frames` frames; this rank's shard."""

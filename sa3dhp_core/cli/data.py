@@ -7,10 +7,12 @@ from typing import Annotated
 import typer
 
 from sa3dhp_core.cards import card_ids, read_card
-from sa3dhp_core.cli import console, plugins
+from sa3dhp_core.cli import console, data_files, plugins
 from sa3dhp_core.cli.session import session
 
-app = typer.Typer(no_args_is_help=True, help="List and show data sets.")
+app = typer.Typer(no_args_is_help=True, help="List, show, check and pack data sets.")
+app.command("check")(data_files.check)
+app.command("pack")(data_files.pack)
 NOUNS = ("image_data", "pose_data", "keypoint_data")
 
 
@@ -28,11 +30,13 @@ def show(
     context: typer.Context,
     data: Annotated[str, typer.Argument(metavar="ID", help="A data set's id.", show_default=False)],
 ) -> None:
-    """Show a data set's keys, or its card."""
-    if data in card_ids("datasets"):
+    """Show a data set's card (layout, units, joints, splits, known defects) and its keys."""
+    host, carded = session(context).host, data in card_ids("datasets")
+    if carded:
         import tomlkit
 
         print(tomlkit.dumps(read_card("datasets", data)), end="")
-        return
-    for offer in plugins.find_offers(session(context).host, data, NOUNS):
+    read = any(offer.component.id == data for noun in NOUNS for offer in host.components(noun))
+    for offer in plugins.find_offers(host, data, NOUNS) if read or not carded else ():
+        print()
         plugins.show_offer(offer)

@@ -86,7 +86,7 @@ def bvh(folder: Path) -> dict[str, Any]:
 
 def mocap_npz(folder: Path) -> dict[str, Any]:
     """One npz file of three clips."""
-    clips = [_standing(number) for number in range(len(SPLITS))]
+    clips = [standing(number) for number in range(len(SPLITS))]
     np.savez(
         folder / "motion.npz",
         positions=np.concatenate(clips).astype(np.float32),
@@ -101,7 +101,7 @@ def mocap_npz(folder: Path) -> dict[str, Any]:
 def video_folder(folder: Path) -> dict[str, Any]:
     """Three videos of a figure of discs, with boxes and truth beside each."""
     for number, name in enumerate(SPLITS):
-        write_footage(folder, name, _before_the_camera(_standing(number), number))
+        write_footage(folder, name, _before_the_camera(standing(number), number))
     return {"path": str(folder), "size": 32, "fps": 10.0, **_dealt("videos")}
 
 
@@ -110,7 +110,7 @@ def write_footage(folder: Path, name: str, joints_m: NDArray[np.float64]) -> Non
     camera = np.array([[FOCAL_PX, 0, WIDTH / 2], [0, FOCAL_PX, HEIGHT / 2], [0, 0, 1]])
     points = joints_m @ camera.T
     points = points[..., :2] / points[..., 2:]
-    write_video(folder / f"{name}.mp4", [_picture(row) for row in points])
+    write_video(folder / f"{name}.mp4", [picture_of(row) for row in points])
     lines = []
     for frame, row in enumerate(points):
         low, high = row.min(0), row.max(0)
@@ -131,7 +131,7 @@ def _dealt(what: str) -> dict[str, Any]:
     return {f"validation_{what}": [SPLITS[1]], f"test_{what}": [SPLITS[2]]}
 
 
-def _standing(number: int) -> NDArray[np.float64]:
+def standing(number: int) -> NDArray[np.float64]:
     """``(T, J, 3)`` metres, z up, house order; another moment of the swing for each number."""
     return convert(person(frames=FRAMES, phase=float(number)), "clip", BvhConfig(), "person").clip.positions
 
@@ -142,7 +142,7 @@ def _before_the_camera(positions: NDArray[np.float64], number: int) -> NDArray[n
     return np.asarray(seen - seen.mean(axis=(0, 1)) + np.array([0.15 * (number - 1), 0.1, AWAY_M]))
 
 
-def _picture(points: NDArray[np.float64]) -> NDArray[np.uint8]:
+def picture_of(points: NDArray[np.float64]) -> NDArray[np.uint8]:
     """A coloured disc at each joint."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     picture = np.full((HEIGHT, WIDTH, 3), 40, dtype=np.uint8)

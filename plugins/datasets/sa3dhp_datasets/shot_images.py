@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +11,15 @@ import torch
 from numpy.typing import NDArray
 
 from sa3dhp_core.atomic import read_json, write_json
+from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.store import ArrayClips, ArrayImages, split_file, write_frames
 from sa3dhp_core.types import ClipName
 from sa3dhp_datasets.config import ShotImagesConfig
+from sa3dhp_datasets.dealing import one_rate
+from sa3dhp_datasets.shard_pack import Shard, plan_of, shards_of, together, write_shards
 from sa3dhp_datasets.shot_crops import Cut, Framing, cut_crops, cut_of
+from sa3dhp_datasets.shot_sheet import write_sheet
 from sa3dhp_datasets.shot_splits import ShotSplits, Stretch, flags_of, numbers_of
 from sa3dhp_datasets.shots import ReadsShots, Shot
 
@@ -30,6 +32,24 @@ class ShotImages(ShotSplits):
     def __init__(self, config: ShotImagesConfig, read: ReadsShots, card: str, own: Sequence[str] = ()) -> None:
         super().__init__(config, read, card, own)
         self._framing = Framing(config.size, config.box_scale, config.margin)
+
+    def write_sheet(self, path: Path, seed: int) -> Sequence[str]:
+        """Draw a few crops with their skeletons; see `shot_sheet.write_sheet`."""
+        return write_sheet(path, list(self._shots()), self._framing, seed)
+
+    def pack(
+        self, out: Path, *, workers: int, frames: int, quality: int, progress: Callable[[int, int], None]
+    ) -> Mapping[str, object]:
+        """Write the crops as shards; see `PacksShards` and `write_shards`."""
+        facts = {"licence": self._licence, "skeleton": skeleton().id, "data": self._card}
+        told = f"{self._framing}|{quality}|{sorted(facts.items())}"
+        shards: list[Shard] = []
+        for split, clips in self._dealt().items():
+            cuts = [cut_of(clip.shot, clip.person, clip.rows, self._framing) for clip in clips]
+            one_rate((clip.fps for clip in clips), self._config.path)
+            shards += shards_of(split, together(clips, cuts), frames, told)
+        size = self._framing.size
+        return write_shards(out, shards, facts, size=size, quality=quality, workers=workers, progress=progress)
 
     def _write(self, folder: Path, split: str, clips: Sequence[Stretch]) -> None:
         if split_file(folder, split).is_file():
@@ -58,18 +78,16 @@ class ShotImages(ShotSplits):
     def _cut(self, folder: Path, split: str, clips: Sequence[Stretch], cuts: Sequence[Cut]) -> Crops:
         """All crops of a split, ``(N, 3, size, size)``, in a file that a further call goes on with."""
         path, log = _unfinished(folder, split)
-        plan = _digest(self._framing, clips, cuts)
+        plan = plan_of(together(clips, cuts), repr(self._framing))
         done = read_json(log) if log.is_file() and path.is_file() else {}
         kept = done["shots"] if done.get("plan") == plan else 0
         shape = (sum(len(cut.frames) for cut in cuts), 3, self._framing.size, self._framing.size)
         out = np.lib.format.open_memmap(path, "r+" if kept else "w+", np.uint8, shape)
         first = 0
-        shots = groupby(zip(clips, cuts, strict=True), key=lambda pair: id(pair[0].shot))
-        for number, (_, pairs) in enumerate(shots, 1):
-            together = list(pairs)
-            last = first + sum(len(cut.frames) for _, cut in together)
+        for number, (shot, pairs) in enumerate(together(clips, cuts), 1):
+            last = first + sum(len(cut.frames) for _, cut in pairs)
             if number > kept:
-                _cut_shot(together[0][0].shot, [cut for _, cut in together], self._framing.size, out[first:last])
+                _cut_shot(shot, [cut for _, cut in pairs], self._framing.size, out[first:last])
                 out.flush()
                 write_json(log, {"plan": plan, "shots": number})
             first = last
@@ -95,12 +113,3 @@ def _cut_shot(shot: Shot, cuts: Sequence[Cut], size: int, out: NDArray[np.uint8]
     starts = np.cumsum([0, *(len(cut.frames) for cut in cuts)])
     for clip, row, image in cut_crops(shot.pictures(), shot, cuts, size):
         out[starts[clip] + row] = image.numpy()
-
-
-def _digest(framing: Framing, clips: Sequence[Stretch], cuts: Sequence[Cut]) -> str:
-    """Changes with whatever decides the crops."""
-    told = hashlib.sha256(repr(framing).encode())
-    for clip, cut in zip(clips, cuts, strict=True):
-        told.update(f"{clip.shot.where}|{clip.shot.title}".encode())
-        told.update(cut.frames.tobytes() + cut.intrinsics.numpy().tobytes() + cut.rotation.numpy().tobytes())
-    return told.hexdigest()

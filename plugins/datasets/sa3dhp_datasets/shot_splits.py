@@ -17,9 +17,12 @@ from torch import Tensor
 from sa3dhp_core.atomic import read_json, write_json
 from sa3dhp_core.cards import read_card
 from sa3dhp_core.errors import DataError
+from sa3dhp_core.protocols.data_files import DataCheck
 from sa3dhp_datasets.config import RecordingsConfig
 from sa3dhp_datasets.dealing import chosen, fingerprint_of, known_split, offered_by, one_rate
-from sa3dhp_datasets.shots import Person, ReadsShots, Shot, pieces, stride_of
+from sa3dhp_datasets.shot_check import checked
+from sa3dhp_datasets.shot_rows import fps_of, rows_of
+from sa3dhp_datasets.shots import Person, ReadsShots, Shot
 
 PREPARED = "prepared.json"
 
@@ -43,10 +46,9 @@ class Stretch:
 
 def stretches(shot: Shot, config: RecordingsConfig) -> Iterator[Stretch]:
     """The clips of a shot that a table asks for."""
-    stride = stride_of(shot, config.fps)
     for person in shot.people:
-        for rows in pieces(person, stride, config.min_frames):
-            yield Stretch(shot, person, rows, shot.fps / stride)
+        for rows in rows_of(shot, person, config.fps, config.min_frames):
+            yield Stretch(shot, person, rows, fps_of(shot, config.fps))
 
 
 class ShotSplits(ABC):
@@ -67,10 +69,22 @@ class ShotSplits(ABC):
         """See `fingerprint_of`."""
         return fingerprint_of(self._config)
 
+    def check(self) -> DataCheck:
+        """What the files hold and what is wrong with it, without a picture; see `checked`."""
+        return checked(chosen(self._config, self._read))
+
     def prepare(self, folder: Path) -> None:
         """Write all splits that have a clip; raises `DataError` on bad input and leaves no half-written split."""
         if (folder / PREPARED).is_file():
             return
+        dealt = self._dealt()
+        folder.mkdir(parents=True, exist_ok=True)
+        for split, clips in dealt.items():
+            self._write(folder, split, clips)
+        write_json(folder / PREPARED, {split: _facts(clips) for split, clips in dealt.items()})
+
+    def _dealt(self) -> dict[str, list[Stretch]]:
+        """The clips of each split that has some; raises `DataError` where none is long enough."""
         dealt: dict[str, list[Stretch]] = {}
         for split, shot in self._shots():
             if clips := list(stretches(shot, self._config)):
@@ -78,10 +92,7 @@ class ShotSplits(ABC):
         if not dealt:
             expected = f"{self._config.min_frames} frames in a row"
             raise DataError("no clip is long enough", where=self._config.path, expected=expected, hint="min_frames")
-        folder.mkdir(parents=True, exist_ok=True)
-        for split, clips in dealt.items():
-            self._write(folder, split, clips)
-        write_json(folder / PREPARED, {split: _facts(clips) for split, clips in dealt.items()})
+        return dealt
 
     def _shots(self) -> Iterator[tuple[str, Shot]]:
         return chosen(self._config, self._read)
@@ -93,7 +104,11 @@ class ShotSplits(ABC):
         """What is written of clips of any kind."""
         fps = one_rate((clip.fps for clip in clips), self._config.path)
         starts = torch.tensor([0, *accumulate(len(clip.rows) for clip in clips)])
-        return {"starts": starts, "fps": fps, "licence": read_card("datasets", self._card)["licence"]}
+        return {"starts": starts, "fps": fps, "licence": self._licence}
+
+    @property
+    def _licence(self) -> str:
+        return str(read_card("datasets", self._card)["licence"])
 
     def _known(self, folder: Path, split: str) -> str:
         """The split itself; raises `DataError` where there is none of that name, or no recording in it."""

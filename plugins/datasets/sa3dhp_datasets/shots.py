@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sa3dhp_core.cards import read_card, skeleton
-from sa3dhp_core.errors import DataError, RecipeError
+from sa3dhp_core.errors import DataError
 from sa3dhp_datasets.joint_names import means, taken
 from sa3dhp_datasets.lens import Lens
 
@@ -24,8 +24,15 @@ Array = NDArray[np.float64]
 class Pictures(Protocol):
     """The pictures of a shot, in the order shown."""
 
-    width: int
-    height: int
+    @property
+    def width(self) -> int:
+        """Pixels."""
+        ...
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        ...
 
     def __len__(self) -> int:
         """Number of pictures."""
@@ -47,6 +54,7 @@ class Person:
         joints: ``(T, J, 3)`` metres, camera frame, of the house skeleton; None where the set has none.
         keypoints: ``(T, J, 2)`` pixels of the house skeleton as the lens bends them, NaN where unseen; None if none.
         flags: name to ``(T,)`` whether a frame carries a flag (``valid``, ``occluded``), for protocols.
+        told: whether the set itself tells the keypoints; else they are the projected joints.
     """
 
     identity: int
@@ -55,6 +63,7 @@ class Person:
     joints: Array | None = None
     keypoints: Array | None = None
     flags: Mapping[str, NDArray[np.bool_]] = attrs.field(factory=dict)
+    told: bool = True
 
 
 @attrs.frozen(eq=False)
@@ -146,6 +155,7 @@ def person_of(
     Keypoints are the projected joints where there are none, boxes the tightest around the keypoints; frames without a
     finite box are left out, and None is returned where none remains.
     """
+    told = keypoints is not None
     if keypoints is None and joints is not None:
         keypoints = projected(joints, lens)
     if boxes is None:
@@ -162,6 +172,7 @@ def person_of(
         None if joints is None else joints[kept],
         None if keypoints is None else keypoints[kept],
         {name: flag[kept] for name, flag in (flags or {}).items()},
+        told,
     )
 
 
@@ -170,37 +181,3 @@ def projected(joints: Array, lens: Lens) -> Array:
     with np.errstate(all="ignore"):
         plane = np.where(joints[..., 2:] > 0, joints[..., :2] / joints[..., 2:], np.nan)
         return lens.pixels(plane)
-
-
-def pieces(person: Person, stride: int, shortest: int) -> Iterator[NDArray[np.int64]]:
-    """Rows of a person's frames that make clips: one in `stride` pictures, split where one of those is missing.
-
-    Args:
-        person: whose frames.
-        stride: pictures whose number it divides are kept.
-        shortest: clips of fewer frames are left out.
-    """
-    kept = np.flatnonzero(person.frames % stride == 0)
-    if not len(kept):
-        return
-    cuts = np.flatnonzero(np.diff(person.frames[kept]) != stride) + 1
-    yield from (piece for piece in np.split(kept, cuts) if len(piece) >= shortest)
-
-
-def stride_of(shot: Shot, fps: float | None) -> int:
-    """One in how many pictures is kept so that `fps` remain a second.
-
-    Raises:
-        RecipeError: the shot's rate is no multiple of it.
-    """
-    if fps is None:
-        return 1
-    stride = round(shot.fps / fps)
-    if stride < 1 or abs(shot.fps / stride - fps) > 1e-3 * fps:
-        raise RecipeError(
-            "frames cannot be kept evenly at this rate",
-            where=f"fps, for {shot.title}",
-            found=fps,
-            expected=f"{shot.fps:g} divided by a whole number",
-        )
-    return stride

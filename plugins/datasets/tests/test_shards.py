@@ -1,0 +1,264 @@
+"""Shards: packed the same by any number of workers, resumed, read at random from disk and from a web server."""
+
+from __future__ import annotations
+
+import http.server
+import io
+import json
+import tarfile
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+import pytest
+import torch
+import webdataset
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sa3dhp_core.errors import DataError
+from sa3dhp_core.protocols.data import facts_of
+from sa3dhp_core.types import Shard as Part
+from sa3dhp_datasets.config import ShardsConfig, ShotImagesConfig
+from sa3dhp_datasets.shard_example import figures
+from sa3dhp_datasets.shards import Shards
+from sa3dhp_datasets.shot_images import ShotImages
+from sa3dhp_datasets.shots import Shot
+
+SPLITS = ("train", "validation", "test")
+
+
+def silent(done: int, every: int) -> None:
+    """No progress."""
+
+
+def twice(config: Any) -> Iterator[Shot]:
+    """Two subjects more in train, so that there are several shards of it."""
+    for shot in figures(config):
+        yield shot
+        if shot.split == "train":
+            yield attrs.evolve(shot, subject="S7")
+            yield attrs.evolve(shot, subject="S8", camera="back")
+
+
+def images(read: Any = twice) -> ShotImages:
+    return ShotImages(ShotImagesConfig(path="set", size=32), read, "video-folder", SPLITS)
+
+
+def packed(out: Path, read: Any = twice, **keys: Any) -> Path:
+    images(read).pack(out, **{"workers": 1, "frames": 20, "quality": 95, "progress": silent, **keys})
+    return out
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return packed(tmp_path_factory.mktemp("packed") / "shards")
+
+
+@pytest.fixture(scope="module")
+def opened(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Shards, Path]:
+    data, room = Shards(ShardsConfig(path=str(folder))), tmp_path_factory.mktemp("opened")
+    data.prepare(room)
+    return data, room
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> tuple[ShotImages, Path]:
+    data, room = images(), tmp_path_factory.mktemp("straight")
+    data.prepare(room)
+    return data, room
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_shards_give_what_the_data_set_itself_gives(
+    opened: tuple[Shards, Path], straight: tuple[ShotImages, Path]
+) -> None:
+    data, room = opened
+    assert data.splits == SPLITS
+    for split in SPLITS:
+        ours, theirs = data.labelled(room, split), straight[0].labelled(straight[1], split)
+        mine, other = next(ours.batches(999)), next(theirs.batches(999))
+        assert torch.equal(mine.poses, other.poses) and torch.equal(mine.intrinsics, other.intrinsics)
+        assert mine.keypoints is not None and other.keypoints is not None
+        assert torch.equal(mine.keypoints, other.keypoints)
+        assert (mine.images - other.images).abs().mean() < 0.02, "JPEG of quality 95"
+        assert ours.fps == theirs.fps and ours.licence == theirs.licence and ours.families() == theirs.families()
+        assert torch.equal(ours.clip_index(), theirs.clip_index())
+        told, same = facts_of(ours), facts_of(theirs)
+        assert told is not None and same is not None and told.numbers is not None and same.numbers is not None
+        assert told.subjects == same.subjects and told.cameras == same.cameras
+        assert torch.equal(told.numbers, same.numbers)
+
+
+def test_draws_are_those_of_the_data_set_and_each_rank_reads_its_part(
+    opened: tuple[Shards, Path], straight: tuple[ShotImages, Path]
+) -> None:
+    clips, theirs = opened[0].clips(opened[1], "train"), straight[0].clips(straight[1], "train")
+    whole = clips.draw(6, 5, torch.Generator().manual_seed(3))
+    assert whole.images.shape == (6, 5, 3, 32, 32)
+    other = theirs.draw(6, 5, torch.Generator().manual_seed(3))
+    assert torch.equal(whole.intrinsics, other.intrinsics)
+    assert (whole.images - other.images).abs().mean() < 0.02
+    for rank in range(2):
+        part = clips.draw(6, 5, torch.Generator().manual_seed(3), Part(rank, 2))
+        assert torch.equal(part.images, whole.images[rank::2])
+    tracked = clips.tracked(torch.zeros(len(clips), 17, 3))
+    assert next(tracked.batches(2)).images.shape == (2, 3, 32, 32)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(st.integers(0, 35), max_size=12))
+def test_any_rows_are_read_in_the_order_asked(opened: tuple[Shards, Path], rows: list[int]) -> None:
+    pixels = opened[0]._pixels(opened[1], "train")
+    every = pixels[:]
+    index = torch.tensor(rows, dtype=torch.int64)
+    assert torch.equal(pixels[index], every[index])
+    if len(rows) % 2 == 0:
+        assert torch.equal(pixels[index.reshape(2, -1)], every[index.reshape(2, -1)])
+
+
+def test_the_bytes_do_not_depend_on_workers_or_interruptions(folder: Path, tmp_path: Path) -> None:
+    assert contents(packed(tmp_path / "four", workers=4)) == contents(folder)
+    calls = []
+
+    def failing(config: Any) -> Iterator[Shot]:
+        for shot in twice(config):
+            yield shot if shot.subject != "S8" else attrs.evolve(shot, pictures=partial(broken, shot))
+
+    def broken(shot: Shot) -> Any:
+        calls.append(shot.title)
+        raise DataError("the disk is gone", where="here")
+
+    with pytest.raises(DataError, match="disk is gone"):
+        packed(tmp_path / "again", failing)
+    left = contents(tmp_path / "again")
+    assert calls == ["S8/walk/back"] and "index.json" not in left and "train-000000.tar" in left
+    stamp = (tmp_path / "again" / "train-000000.tar").stat().st_mtime_ns
+    assert contents(packed(tmp_path / "again")) == contents(folder)
+    assert (tmp_path / "again" / "train-000000.tar").stat().st_mtime_ns == stamp, "what is there is kept"
+
+
+def test_other_keys_write_other_shards(folder: Path, tmp_path: Path) -> None:
+    packed(tmp_path / "s")
+    packed(tmp_path / "s", quality=50)
+    small, large = (path.stat().st_size for path in (tmp_path / "s" / "train-000000.tar", folder / "train-000000.tar"))
+    assert small < large
+    assert (
+        Shards(ShardsConfig(path=str(tmp_path / "s"))).fingerprint() != Shards(ShardsConfig(str(folder))).fingerprint()
+    )
+
+
+def test_webdataset_reads_whole_tracks(folder: Path) -> None:
+    tars = sorted(str(path) for path in folder.glob("train-*.tar"))
+    assert len(tars) == 2
+    samples = list(webdataset.WebDataset(tars, shardshuffle=False))
+    assert [json.loads(sample["json"])["subject"] for sample in samples] == ["S0", "S7", "S8"]
+    for sample in samples:
+        told = json.loads(sample["json"])
+        crops = [key for key in sample if key.endswith("jpg")]
+        assert len(crops) == told["frames"] == 12 and told["licence"] and told["skeleton"] == "h36m-17"
+        with np.load(io.BytesIO(sample["npz"])) as arrays:
+            assert arrays["poses"].shape == (12, 17, 3) and set(arrays) >= {"intrinsics", "keypoints", "numbers"}
+
+
+class Server(http.server.SimpleHTTPRequestHandler):
+    """A web server that knows parts of files, or not."""
+
+    parts = True
+    asked: list[str] = []
+
+    def log_message(self, *args: Any) -> None:
+        """Stay silent."""
+
+    def do_GET(self) -> None:
+        """Answer, with a part where one is asked for and `parts` is set."""
+        wanted = self.headers.get("Range")
+        self.asked.append(f"{self.path} {wanted or 'whole'}")
+        path = Path(self.translate_path(self.path))
+        if not (self.parts and wanted and path.is_file()):
+            super().do_GET()
+            return
+        first, last = (int(number) for number in wanted.removeprefix("bytes=").split("-"))
+        content = path.read_bytes()[first : last + 1]
+        self.send_response(206)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+@pytest.fixture(params=(True, False), ids=("parts", "whole files"))
+def address(request: pytest.FixtureRequest, folder: Path) -> Iterator[tuple[str, type[Server]]]:
+    handler = type("Handler", (Server,), {"parts": request.param, "asked": []})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", handler
+        server.shutdown()
+
+
+def test_a_web_server_gives_the_same(
+    address: tuple[str, type[Server]], opened: tuple[Shards, Path], tmp_path: Path
+) -> None:
+    url, handler = address
+    data = Shards(ShardsConfig(path=url))
+    data.prepare(tmp_path)
+    assert not any(".tar" in line for line in handler.asked), "no crop is read before it is drawn"
+    drawn = data.clips(tmp_path, "train").draw(4, 6, torch.Generator().manual_seed(1))
+    same = opened[0].clips(opened[1], "train").draw(4, 6, torch.Generator().manual_seed(1))
+    assert torch.equal(drawn.images, same.images)
+    tars = [line for line in handler.asked if ".tar" in line]
+    assert len(tars) <= 8, "neighbours are read at once"
+    kept = list((tmp_path / "fetched").glob("*.tar"))
+    assert bool(kept) != handler.parts, "whole files only where the server knows no parts"
+    with pytest.raises(DataError, match=r"no index of shards(.|\n)*404"):
+        Shards(ShardsConfig(path=f"{url}/nowhere")).splits  # noqa: B018
+
+
+def test_what_is_wrong_is_named(folder: Path, tmp_path: Path) -> None:
+    def data(path: Path | str) -> Shards:
+        return Shards(ShardsConfig(path=str(path)))
+
+    with pytest.raises(DataError, match="no input path"):
+        data("").prepare(tmp_path)
+    with pytest.raises(DataError, match="no such folder of shards"):
+        data(tmp_path / "none").prepare(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"no index of shards(.|\n)*sa3dhp data pack"):
+        data(tmp_path / "empty").prepare(tmp_path)
+    (tmp_path / "empty" / "index.json").write_text('{"format": "another"}')
+    with pytest.raises(DataError, match="not an index of shards"):
+        data(tmp_path / "empty").prepare(tmp_path)
+    with pytest.raises(DataError, match="the folder holds another index"):
+        packed(tmp_path / "empty")
+    (tmp_path / "empty" / "diary.txt").write_text("mine")
+    with pytest.raises(DataError, match=r"holds other files(.|\n)*diary.txt"):
+        packed(tmp_path / "empty")
+    with pytest.raises(DataError, match=r"127.0.0.1:9/index.json: no index of shards: the file cannot be fetched"):
+        data("http://127.0.0.1:9").prepare(tmp_path)
+
+
+def test_damaged_shards_are_named_when_they_are_drawn_from(tmp_path: Path) -> None:
+    out = packed(tmp_path / "shards")
+    data, room = Shards(ShardsConfig(path=str(out))), tmp_path / "room"
+    data.prepare(room)
+    tar = out / "train-000001.tar"
+    whole = tar.read_bytes()
+    with tarfile.open(tar) as archive:
+        crop = next(member for member in archive if member.name.endswith("00003.jpg"))
+    tar.write_bytes(whole[: crop.offset_data] + bytes(crop.size) + whole[crop.offset_data + crop.size :])
+    with pytest.raises(DataError, match=r"train-000001.tar: byte \d+: a damaged crop"):
+        list(data.clips(room, "train").batches(99))
+    tar.write_bytes(whole[: crop.offset_data])
+    with pytest.raises(DataError, match="the shard is truncated"):
+        list(data.clips(room, "train").batches(99))
+    tar.unlink()
+    with pytest.raises(DataError, match=r"train-000001.tar: the file is missing"):
+        list(data.clips(room, "train").batches(99))
+    assert len(next(data.clips(room, "test").batches(99))) == 12, "the other splits are as they were"
