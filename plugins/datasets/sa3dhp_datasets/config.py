@@ -202,13 +202,18 @@ class RecordingsConfig:
 
     path: str = _key("", "the folder that the data set lies in")
     fps: float | None = _key(
-        None, "frames per second to keep, one in n; the files' own where absent", validators.optional(validators.gt(0))
+        None, "frames per second to keep, the nearest in time; the files' own where absent", _at_least(0.01)
     )
     subjects: tuple[str, ...] = _key((), "use only these subjects (shell patterns)")
     cameras: tuple[str, ...] = _key((), "use only these cameras (shell patterns)")
     recordings: tuple[str, ...] = _key((), "use only recordings of these names or actions (shell patterns)")
     validation: tuple[str, ...] = _key((), "subjects or recordings for validation (shell patterns)")
     test: tuple[str, ...] = _key((), "subjects or recordings for test (shell patterns)")
+    splits: tuple[str, ...] = _key(
+        (),
+        "keep only these of the splits train, validation and test",
+        validators.deep_iterable(validators.in_(("train", "validation", "test"))),
+    )
     min_frames: int = _MIN_FRAMES
 
 
@@ -236,3 +241,18 @@ class ShardsConfig:
     """Crops that ``sa3dhp data pack`` wrote."""
 
     path: str = _key("", "the folder of shards, or its address (https://…)")
+
+
+@attrs.frozen
+class JoinedConfig:
+    """Several image data sets as one."""
+
+    parts: tuple[Mapping[str, Any], ...] = attrs.field(
+        metadata={"component": "image_data", "help": "tables of the data sets, one size and frame rate"},
+        validator=validators.min_len(1),
+    )
+    weights: tuple[float, ...] = _key(
+        (),
+        "how often each is drawn from, in relation to the others; empty: by the number of their frames",
+        validators.deep_iterable(validators.gt(0.0)),
+    )

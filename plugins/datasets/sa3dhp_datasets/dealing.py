@@ -27,12 +27,14 @@ def chosen(config: RecordingsConfig, read: ReadsShots) -> Iterator[tuple[str, Sh
     """
     seen, taken = [], 0
     for shot in read(config):
-        seen.append(shot.title)
-        if _asked_for(config, shot):
+        split = split_of(config, shot)
+        seen.append(f"{split}: {shot.title}")
+        if _asked_for(config, shot) and (not config.splits or split in config.splits):
             taken += 1
-            yield split_of(config, shot), shot
+            yield split, shot
     if not taken:
-        asked = {key: getattr(config, key) for key in ("subjects", "cameras", "recordings") if getattr(config, key)}
+        keys = ("subjects", "cameras", "recordings", "splits")
+        asked = {key: getattr(config, key) for key in keys if getattr(config, key)}
         found = f"{len(seen)} recordings: {', '.join(seen[:5])}" if seen else "none"
         hint = nearest(str(next(iter(asked.values()))[0]), seen) if asked and seen else None
         raise DataError("no recording fits", where=config.path, found=found, expected=asked or "one", hint=hint)
@@ -63,7 +65,7 @@ def split_of(config: RecordingsConfig, shot: Shot) -> str:
 def offered_by(config: RecordingsConfig, own: Sequence[str]) -> tuple[str, ...]:
     """The splits that there may be: those that the set has of its own, and those that the table makes."""
     made = {"train": not own, "validation": config.validation, "test": config.test}
-    return tuple(split for split in SPLITS if split in own or made[split])
+    return tuple(split for split in config.splits or SPLITS if split in own or made[split])
 
 
 def fingerprint_of(config: RecordingsConfig) -> dict[str, Any]:

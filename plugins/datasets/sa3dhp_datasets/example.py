@@ -110,7 +110,7 @@ def write_footage(folder: Path, name: str, joints_m: NDArray[np.float64]) -> Non
     camera = np.array([[FOCAL_PX, 0, WIDTH / 2], [0, FOCAL_PX, HEIGHT / 2], [0, 0, 1]])
     points = joints_m @ camera.T
     points = points[..., :2] / points[..., 2:]
-    write_video(folder / f"{name}.mp4", [picture(row) for row in points])
+    write_video(folder / f"{name}.mp4", [picture_of(row) for row in points])
     lines = []
     for frame, row in enumerate(points):
         low, high = row.min(0), row.max(0)
@@ -142,7 +142,7 @@ def _before_the_camera(positions: NDArray[np.float64], number: int) -> NDArray[n
     return np.asarray(seen - seen.mean(axis=(0, 1)) + np.array([0.15 * (number - 1), 0.1, AWAY_M]))
 
 
-def picture(points: NDArray[np.float64], width: int = WIDTH, height: int = HEIGHT) -> NDArray[np.uint8]:
+def picture_of(points: NDArray[np.float64], width: int = WIDTH, height: int = HEIGHT) -> NDArray[np.uint8]:
     """``(height, width, 3)``: a disc at each of a person's joints ``(J, 2)``, or of several people's in a row.
 
     Each joint has a colour of its own, and its disc's middle is at its pixel, the corner of the picture being (0, 0).

@@ -38,8 +38,8 @@ def array_of(value: object, shape: Sequence[int | None], where: str, what: str, 
         raise DataError("not an array", where=where, found="lists of differing lengths", expected=expected) from None
     fits = array.ndim == len(shape) and all(w in (None, n) for n, w in zip(array.shape, shape, strict=True))
     if not fits or array.dtype.kind not in "iuf":
-        found = f"{array.shape} {array.dtype}" if array.ndim else type(value).__name__
-        raise DataError("an array of a wrong shape or type", where=where, found=found, expected=expected)
+        given = f"{array.shape} {array.dtype}" if array.ndim else type(value).__name__
+        raise DataError("an array of a wrong shape or type", where=where, found=given, expected=expected)
     with np.errstate(over="ignore"):
         numbers = array.astype(np.float64)
     bad = np.argwhere(np.isinf(numbers) if gaps else ~np.isfinite(numbers))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from sa3dhp_core.cards import read_card, skeleton
-from sa3dhp_datasets.example import picture, standing, write_video
+from sa3dhp_datasets.example import picture_of, standing, write_video
 
 Array = NDArray[np.float64]
 CAMERAS = ("54138969", "55011271", "58860488", "60457274")
@@ -139,7 +139,7 @@ def _write_video(path: Path, flat: Array) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     card = read_card("datasets", "human36m")
     order = [card["columns"].index(card["joints"][joint][0]) for joint in skeleton().joints]
-    pictures = [picture(row[order], SIDE_PX, SIDE_PX) for row in flat]
+    pictures = [picture_of(row[order], SIDE_PX, SIDE_PX) for row in flat]
     write_video(path, [*pictures, *pictures[-2:]], FPS)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from sa3dhp_core.cards import read_card, skeleton
-from sa3dhp_datasets.example import picture
+from sa3dhp_datasets.example import picture_of
 from sa3dhp_datasets.human36m_example import CAMERAS, SIDE_PX, Array, mono_mm, seen_px, world_mm, xml
 
 RECORDINGS = {"S1": "TakingPhoto-1", "S5": "Walking-2", "S9": "WalkingDog-1"}
@@ -66,7 +66,7 @@ def write_processed(
             path = folder / subject / name / "imageSequence" / str(camera) / f"img_{frame:06d}.jpg"
             if images:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(picture(points[order], SIDE_PX, SIDE_PX)).save(path, quality=95)
+                Image.fromarray(picture_of(points[order], SIDE_PX, SIDE_PX)).save(path, quality=95)
     return folder
 
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from sa3dhp_core.components import Component
 from sa3dhp_core.hookspecs import hookimpl
 
+_TEST_ALONE = "a set for evaluation has no split to learn from"
+
 
 @hookimpl
 def sa3dhp_pose_data() -> Sequence[Component]:
@@ -64,6 +66,16 @@ def sa3dhp_image_data() -> Sequence[Component]:
     return (
         Component(
             noun="image_data",
+            id="joined",
+            summary="Several image data sets as one: SURREAL and Human3.6M as a source, or two folders of video",
+            config="sa3dhp_datasets.config:JoinedConfig",
+            target="sa3dhp_datasets.joined:Joined",
+            capabilities=frozenset(("clips", "families")),
+            figures={"projection-px": 0.01},
+            example="sa3dhp_datasets.shard_example:joined",
+        ),
+        Component(
+            noun="image_data",
             id="human36m",
             summary="Crops of Human3.6M's videos with poses, from its CDF files, videos and metadata.xml",
             config="sa3dhp_datasets.config:ShotImagesConfig",
@@ -81,6 +93,42 @@ def sa3dhp_image_data() -> Sequence[Component]:
             capabilities=frozenset(("labels", "clips", "families")),
             figures={"projection-px": 0.01},
             example="sa3dhp_datasets.human36m_h5_example:human36m_h5",
+        ),
+        Component(
+            noun="image_data",
+            id="lsp",
+            summary="Leeds Sports Pose: crops of one person a picture, without poses and cameras",
+            config="sa3dhp_datasets.lsp_config:LspImagesConfig",
+            target="sa3dhp_datasets.lsp:lsp_images",
+            example="sa3dhp_datasets.lsp_example:lsp_images",
+        ),
+        Component(
+            noun="image_data",
+            id="lsp-extended",
+            summary="Leeds Sports Pose, extended training set: crops of one person a picture, without poses",
+            config="sa3dhp_datasets.lsp_config:LspExtendedImagesConfig",
+            target="sa3dhp_datasets.lsp:lsp_extended_images",
+            example="sa3dhp_datasets.lsp_example:lsp_extended_images",
+        ),
+        Component(
+            noun="image_data",
+            id="muco-3dhp",
+            summary="MuCo-3DHP: crops of people put together in one picture, with poses where cameras are known",
+            config="sa3dhp_datasets.muco_config:MucoImagesConfig",
+            target="sa3dhp_datasets.muco:muco_images",
+            figures={"projection-px": 0.01},
+            example="sa3dhp_datasets.muco_example:muco_images",
+        ),
+        Component(
+            noun="image_data",
+            id="mupots-3d",
+            summary="MuPoTS-3D: crops of several people a picture, for evaluation; the camera is estimated",
+            config="sa3dhp_datasets.mupots_config:MupotsImagesConfig",
+            target="sa3dhp_datasets.mupots:mupots_images",
+            capabilities=frozenset(("clips", "labels")),
+            figures={"projection-px": 0.01},
+            expected_failures={"names-its-splits": _TEST_ALONE},
+            example="sa3dhp_datasets.mupots_example:mupots_images",
         ),
         Component(
             noun="image_data",
@@ -135,6 +183,43 @@ def sa3dhp_keypoint_data() -> Sequence[Component]:
             target="sa3dhp_datasets.lifting_npz:LiftingNpz",
             capabilities=("groups",),
             example="sa3dhp_datasets.keypoint_example:lifting",
+        ),
+        Component(
+            noun="keypoint_data",
+            id="lsp",
+            summary="Leeds Sports Pose: 14 keypoints of one person a picture, on the plane of an assumed camera",
+            config="sa3dhp_datasets.lsp_config:LspKeypointsConfig",
+            target="sa3dhp_datasets.lsp:lsp_keypoints",
+            capabilities=("groups",),
+            example="sa3dhp_datasets.lsp_example:lsp_keypoints",
+        ),
+        Component(
+            noun="keypoint_data",
+            id="lsp-extended",
+            summary="Leeds Sports Pose, extended training set: up to 14 keypoints of one person a picture",
+            config="sa3dhp_datasets.lsp_config:LspExtendedKeypointsConfig",
+            target="sa3dhp_datasets.lsp:lsp_extended_keypoints",
+            capabilities=("groups",),
+            example="sa3dhp_datasets.lsp_example:lsp_extended_keypoints",
+        ),
+        Component(
+            noun="keypoint_data",
+            id="muco-3dhp",
+            summary="MuCo-3DHP: keypoints of people put together in one picture, with truth where cameras are known",
+            config="sa3dhp_datasets.muco_config:MucoKeypointsConfig",
+            target="sa3dhp_datasets.muco:muco_keypoints",
+            capabilities=("groups",),
+            example="sa3dhp_datasets.muco_example:muco_keypoints",
+        ),
+        Component(
+            noun="keypoint_data",
+            id="mupots-3d",
+            summary="MuPoTS-3D: keypoints of several people a picture, for evaluation; the camera is estimated",
+            config="sa3dhp_datasets.mupots_config:MupotsKeypointsConfig",
+            target="sa3dhp_datasets.mupots:mupots_keypoints",
+            capabilities=("groups", "truth"),
+            expected_failures={"names-its-splits": _TEST_ALONE},
+            example="sa3dhp_datasets.mupots_example:mupots_keypoints",
         ),
         Component(
             noun="keypoint_data",

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sa3dhp_datasets.config import RecordingsConfig, ShotImagesConfig
-from sa3dhp_datasets.example import AWAY_M, FOCAL_PX, FPS, HEIGHT, WIDTH, picture, standing
+from sa3dhp_datasets.example import AWAY_M, FOCAL_PX, FPS, HEIGHT, WIDTH, picture_of, standing, video_folder
 from sa3dhp_datasets.lens import Lens
 from sa3dhp_datasets.shot_images import ShotImages
 from sa3dhp_datasets.shots import Shot, person_of
@@ -35,7 +35,7 @@ class Drawn:
 
     def frames(self, wanted: Container[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """See `Pictures`."""
-        yield from ((number, picture(row)) for number, row in enumerate(self.points) if number in wanted)
+        yield from ((number, picture_of(row)) for number, row in enumerate(self.points) if number in wanted)
 
 
 def figures(config: RecordingsConfig) -> Iterator[Shot]:
@@ -55,3 +55,11 @@ def shards(folder: Path) -> dict[str, Any]:
     data = ShotImages(ShotImagesConfig(size=32), figures, "video-folder", ("train", "validation", "test"))
     data.pack(folder / "shards", workers=1, frames=8, quality=95, progress=lambda done, every: None)
     return {"path": str(folder / "shards")}
+
+
+def joined(folder: Path) -> dict[str, Any]:
+    """Packed shards and a folder of videos, of one size."""
+    videos = folder / "videos"
+    videos.mkdir()
+    first, second = shards(folder), video_folder(videos)
+    return {"parts": [{"use": "shards", **first}, {"use": "video-folder", **second, "fps": float(FPS)}]}

@@ -21,7 +21,8 @@ from sa3dhp_core.protocols.data_files import DataCheck
 from sa3dhp_datasets.config import RecordingsConfig
 from sa3dhp_datasets.dealing import chosen, fingerprint_of, known_split, offered_by, one_rate
 from sa3dhp_datasets.shot_check import checked
-from sa3dhp_datasets.shots import Person, ReadsShots, Shot, pieces, stride_of
+from sa3dhp_datasets.shot_rows import fps_of, rows_of
+from sa3dhp_datasets.shots import Person, ReadsShots, Shot
 
 PREPARED = "prepared.json"
 
@@ -45,10 +46,9 @@ class Stretch:
 
 def stretches(shot: Shot, config: RecordingsConfig) -> Iterator[Stretch]:
     """The clips of a shot that a table asks for."""
-    stride = stride_of(shot, config.fps)
     for person in shot.people:
-        for rows in pieces(person, stride, config.min_frames):
-            yield Stretch(shot, person, rows, shot.fps / stride)
+        for rows in rows_of(shot, person, config.fps, config.min_frames):
+            yield Stretch(shot, person, rows, fps_of(shot, config.fps))
 
 
 class ShotSplits(ABC):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sa3dhp_core.cards import read_card, skeleton
-from sa3dhp_core.errors import DataError, RecipeError
+from sa3dhp_core.errors import DataError
 from sa3dhp_datasets.joint_names import means, taken
 from sa3dhp_datasets.lens import Lens
 
@@ -81,7 +81,8 @@ class Shot:
         where: the annotation's file, for messages.
         split: the set's own: ``train``, ``validation`` or ``test``; None where it has none.
         pictures: opens them; None where only annotations are there. Raises `DataError`.
-        upright: ``(3, 3)`` rotation from the camera into a world with z up; None where it is unknown.
+        upright: ``(3, 3)`` rotation from the camera into a world with z up, or ``(N, 3, 3)``, one a picture, where the
+            camera turns; None where it is unknown.
     """
 
     name: str
@@ -110,18 +111,20 @@ class ReadsShots(Protocol):
         ...
 
 
-def house(values: Array, card: str, where: str) -> Array:
+def house(values: Array, card: str, where: str, part: str | None = None) -> Array:
     """A set's joints ``(T, K, D)`` to those of the house skeleton ``(T, J, D)``, as the set's card maps them.
 
     Args:
         values: in the order of the card's `columns`.
-        card: its id; ``[joints]`` names for each house joint the columns whose mean it is.
+        card: its id; ``[joints]`` names for each house joint the columns whose mean it is; none: it is NaN.
         where: for messages.
+        part: table of the card that `columns` and `joints` stand in, where they are not the card's own.
 
     Raises:
         DataError: another number of columns than the card lists.
     """
     content = read_card("datasets", card)
+    content = content if part is None else content[part]
     names: Sequence[str] = content["columns"]
     if values.ndim != 3 or values.shape[1] != len(names):
         raise DataError("not this set's joints", where=where, found=values.shape, expected=f"(T, {len(names)}, D)")
@@ -178,37 +181,3 @@ def projected(joints: Array, lens: Lens) -> Array:
     with np.errstate(all="ignore"):
         plane = np.where(joints[..., 2:] > 0, joints[..., :2] / joints[..., 2:], np.nan)
         return lens.pixels(plane)
-
-
-def pieces(person: Person, stride: int, shortest: int) -> Iterator[NDArray[np.int64]]:
-    """Rows of a person's frames that make clips: one in `stride` pictures, split where one of those is missing.
-
-    Args:
-        person: whose frames.
-        stride: pictures whose number it divides are kept.
-        shortest: clips of fewer frames are left out.
-    """
-    kept = np.flatnonzero(person.frames % stride == 0)
-    if not len(kept):
-        return
-    cuts = np.flatnonzero(np.diff(person.frames[kept]) != stride) + 1
-    yield from (piece for piece in np.split(kept, cuts) if len(piece) >= shortest)
-
-
-def stride_of(shot: Shot, fps: float | None) -> int:
-    """One in how many pictures is kept so that `fps` remain a second.
-
-    Raises:
-        RecipeError: the shot's rate is no multiple of it.
-    """
-    if fps is None:
-        return 1
-    stride = round(shot.fps / fps)
-    if stride < 1 or abs(shot.fps / stride - fps) > 1e-3 * fps:
-        raise RecipeError(
-            "frames cannot be kept evenly at this rate",
-            where=f"fps, for {shot.title}",
-            found=fps,
-            expected=f"{shot.fps:g} divided by a whole number",
-        )
-    return stride

@@ -127,13 +127,13 @@ def test_endless_reading_ends(file: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_time_is_counted_for_each_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten files of 0.4 s each are not one file of four."""
+    """Five files of 0.6 s each are not one file of three."""
     monkeypatch.setattr(reading_process, "SECONDS", 0)
     (file.parent / "loaders_of_this_test.py").write_text(
         "from time import process_time as now\n"
-        "def works(path):\n    start = now()\n    while now() < start + 0.4:\n        pass\n"
+        "def works(path):\n    start = now()\n    while now() < start + 0.6:\n        pass\n"
     )
-    for _ in range(10):
+    for _ in range(5):
         assert read("works", file) is None
 
 

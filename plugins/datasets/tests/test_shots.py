@@ -24,7 +24,8 @@ from sa3dhp_datasets.shot_crops import Framing, _bent_crop, crop_through, cut_of
 from sa3dhp_datasets.shot_images import ShotImages
 from sa3dhp_datasets.shot_keypoints import ShotKeypoints
 from sa3dhp_datasets.shot_motion import ShotMotion
-from sa3dhp_datasets.shots import Person, Shot, boxes_of, person_of, pieces, projected, stride_of
+from sa3dhp_datasets.shot_rows import rows_of
+from sa3dhp_datasets.shots import Person, Shot, boxes_of, person_of, projected
 
 WIDTH, HEIGHT, FRAMES = 320, 240, 8
 CARD = "video-folder"
@@ -113,14 +114,17 @@ def test_a_lens_that_hardly_bends_gives_the_plain_crop() -> None:
     assert torch.allclose(_bent_crop(image, PLAIN, *camera, 48), crop(image, ideal, *camera, 48), atol=0.02)
 
 
-@given(
-    frames=st.lists(st.integers(0, 60), unique=True, max_size=40).map(sorted),
-    stride=st.integers(1, 5),
-    shortest=st.integers(1, 4),
-)
-def test_pieces_are_whole_runs_of_every_nth_frame(frames: list[int], stride: int, shortest: int) -> None:
-    person = Person(0, np.array(frames, dtype=np.int64), np.zeros((len(frames), 4)))
-    found = [person.frames[rows].tolist() for rows in pieces(person, stride, shortest)]
+def of_frames(frames: list[int]) -> Person:
+    return Person(0, np.array(frames, dtype=np.int64), np.zeros((len(frames), 4)))
+
+
+FRAME_LISTS = st.lists(st.integers(0, 60), unique=True, max_size=40).map(sorted)
+
+
+@given(frames=FRAME_LISTS, stride=st.integers(1, 5), shortest=st.integers(1, 4))
+def test_clips_are_whole_runs_of_every_nth_frame(frames: list[int], stride: int, shortest: int) -> None:
+    person = of_frames(frames)
+    found = [person.frames[rows].tolist() for rows in rows_of(shot(), person, 50.0 / stride, shortest)]
     every = [frame for piece in found for frame in piece]
     assert every == sorted(set(every)) and all(frame % stride == 0 for frame in every)
     for piece in found:
@@ -130,12 +134,24 @@ def test_pieces_are_whole_runs_of_every_nth_frame(frames: list[int], stride: int
     assert len(found) <= len(runs) and (shortest > 1 or len(found) == len(runs))
 
 
-def test_rates_are_whole_parts_of_the_files_rate() -> None:
-    assert stride_of(shot(), 10.0) == 5 and stride_of(shot(), None) == 1
-    with pytest.raises(RecipeError, match=r"evenly(.|\n)*50 divided by a whole number"):
-        stride_of(shot(), 15.0)
-    with pytest.raises(RecipeError, match="evenly"):
-        stride_of(shot(), 60.0)
+@given(frames=FRAME_LISTS, fps=st.floats(3.0, 49.0))
+def test_uneven_rates_take_the_nearest_frame_in_time(frames: list[int], fps: float) -> None:
+    person = of_frames(frames)
+    for rows in rows_of(shot(), person, fps, 1):
+        numbers = person.frames[rows]
+        assert set(np.arange(numbers[0], numbers[-1] + 1).tolist()) <= set(frames), "no clip bridges a gap"
+        ticks = np.round(numbers / 50.0 * fps)
+        assert (np.diff(ticks) == 1).all(), "one frame a tick"
+        late = np.abs(numbers / 50.0 - ticks / fps)
+        inner = (numbers > numbers[0]) & (numbers < numbers[-1])
+        assert (late[inner] <= 0.5 / 50.0 + 1e-3).all()
+
+
+def test_no_frame_is_made_up() -> None:
+    assert [len(rows) for rows in rows_of(shot(), of_frames(list(range(100))), None, 1)] == [100]
+    assert [len(rows) for rows in rows_of(shot(), of_frames(list(range(100))), 30.0, 1)] == [60]
+    with pytest.raises(RecipeError, match=r"more frames per second than there are(.|\n)*50"):
+        list(rows_of(shot(), of_frames([0, 1]), 60.0, 1))
 
 
 def test_people_are_completed_from_what_a_set_tells() -> None:
@@ -240,6 +256,9 @@ def test_own_splits_stand_unless_the_table_deals_otherwise(tmp_path: Path) -> No
     assert data.splits == ("train", "validation", "test")
     data.prepare(tmp_path)
     assert [data.keypoints(tmp_path, split).groups() for split in data.splits] == [("S1",), ("S8",), ("S9",)]
+    only = ShotKeypoints(ShotKeypointsConfig(path="set", splits=("test",)), reader(*shots), CARD, ("train", "test"))
+    only.prepare(tmp_path / "only")
+    assert only.splits == ("test",) and only.keypoints(tmp_path / "only", "test").groups() == ("S9",)
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
