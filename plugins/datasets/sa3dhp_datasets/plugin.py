@@ -16,6 +16,15 @@ def sa3dhp_pose_data() -> Sequence[Component]:
     return (
         Component(
             noun="pose_data",
+            id="3dpw",
+            summary="3DPW: motion of one or two people a sequence, turned upright by the moving camera",
+            config="sa3dhp_datasets.pw3d_config:Pw3dMotionConfig",
+            target="sa3dhp_datasets.pw3d:pw3d_motion",
+            capabilities=frozenset(("families",)),
+            example="sa3dhp_datasets.pw3d_example:pw3d",
+        ),
+        Component(
+            noun="pose_data",
             id="amass",
             summary="AMASS, both releases, with joints by your own SMPL-H or SMPL-X body model",
             config="sa3dhp_datasets.config:AmassConfig",
@@ -57,6 +66,22 @@ def sa3dhp_pose_data() -> Sequence[Component]:
             capabilities=frozenset(("families",)),
             example="sa3dhp_datasets.example:mocap_npz",
         ),
+        Component(
+            noun="pose_data",
+            id="mpi-inf-3dhp",
+            summary="MPI-INF-3DHP, training set: motion by the studio's extrinsics, each recording once",
+            config="sa3dhp_datasets.mpi_inf_3dhp_config:Mpi3dhpMotionConfig",
+            target="sa3dhp_datasets.mpi_inf_3dhp:mpi_inf_3dhp_motion",
+            example="sa3dhp_datasets.mpi_inf_3dhp_example:training",
+        ),
+        Component(
+            noun="pose_data",
+            id="surreal",
+            summary="SURREAL: the motion of its rendered people, as the pictures show it",
+            config="sa3dhp_datasets.config:ShotMotionConfig",
+            target="sa3dhp_datasets.surreal:surreal_motion",
+            example="sa3dhp_datasets.surreal_example:surreal",
+        ),
     )
 
 
@@ -64,6 +89,15 @@ def sa3dhp_pose_data() -> Sequence[Component]:
 def sa3dhp_image_data() -> Sequence[Component]:
     """Footage."""
     return (
+        Component(
+            noun="image_data",
+            id="3dpw",
+            summary="3DPW: crops of people in the wild with poses, frames with an aligned camera alone",
+            config="sa3dhp_datasets.pw3d_config:Pw3dImagesConfig",
+            target="sa3dhp_datasets.pw3d:pw3d_images",
+            capabilities=frozenset(("labels", "clips", "families")),
+            example="sa3dhp_datasets.pw3d_example:pw3d",
+        ),
         Component(
             noun="image_data",
             id="joined",
@@ -142,6 +176,27 @@ def sa3dhp_image_data() -> Sequence[Component]:
         ),
         Component(
             noun="image_data",
+            id="mpi-inf-3dhp",
+            summary="MPI-INF-3DHP, training set: exact crops of a person in a studio of 14 cameras",
+            config="sa3dhp_datasets.mpi_inf_3dhp_config:Mpi3dhpImagesConfig",
+            target="sa3dhp_datasets.mpi_inf_3dhp:mpi_inf_3dhp_images",
+            capabilities=frozenset(("clips", "labels")),
+            figures={"projection-px": 0.01},
+            example="sa3dhp_datasets.mpi_inf_3dhp_example:training_images",
+        ),
+        Component(
+            noun="image_data",
+            id="mpi-inf-3dhp-test",
+            summary="MPI-INF-3DHP, test set: exact crops, valid frames flagged; the camera is fitted",
+            config="sa3dhp_datasets.mpi_inf_3dhp_config:Mpi3dhpTestImagesConfig",
+            target="sa3dhp_datasets.mpi_inf_3dhp_testset:mpi_inf_3dhp_test_images",
+            capabilities=frozenset(("clips", "families", "labels")),
+            figures={"projection-px": 0.01},
+            expected_failures={"names-its-splits": _TEST_ALONE},
+            example="sa3dhp_datasets.mpi_inf_3dhp_example:evaluation_images",
+        ),
+        Component(
+            noun="image_data",
             id="video-folder",
             summary="A folder of mp4 files, each person cropped along the boxes beside it, resampled in time",
             config="sa3dhp_datasets.config:VideoFolderConfig",
@@ -149,6 +204,16 @@ def sa3dhp_image_data() -> Sequence[Component]:
             capabilities=frozenset(("clips", "families")),
             figures={"projection-px": 0.01},
             example="sa3dhp_datasets.example:video_folder",
+        ),
+        Component(
+            noun="image_data",
+            id="surreal",
+            summary="SURREAL: crops of rendered people with poses, their mirroring undone",
+            config="sa3dhp_datasets.config:ShotImagesConfig",
+            target="sa3dhp_datasets.surreal:surreal_images",
+            capabilities=frozenset(("labels", "clips")),
+            figures={"projection-px": 0.5},
+            example="sa3dhp_datasets.surreal_example:surreal",
         ),
     )
 
@@ -174,6 +239,15 @@ def sa3dhp_keypoint_data() -> Sequence[Component]:
             target="sa3dhp_datasets.human36m_h5:human36m_h5_keypoints",
             capabilities=("groups", "truth"),
             example="sa3dhp_datasets.human36m_h5_example:human36m_h5_poses",
+        ),
+        Component(
+            noun="keypoint_data",
+            id="3dpw",
+            summary="3DPW: OpenPose's keypoints that the set holds, with SMPL's joints as truth",
+            config="sa3dhp_datasets.pw3d_config:Pw3dKeypointsConfig",
+            target="sa3dhp_datasets.pw3d:pw3d_keypoints",
+            capabilities=frozenset(("groups",)),
+            example="sa3dhp_datasets.pw3d_example:pw3d",
         ),
         Component(
             noun="keypoint_data",
@@ -223,11 +297,39 @@ def sa3dhp_keypoint_data() -> Sequence[Component]:
         ),
         Component(
             noun="keypoint_data",
+            id="mpi-inf-3dhp",
+            summary="MPI-INF-3DHP, training set: keypoints of a studio of 14 cameras, with their truth",
+            config="sa3dhp_datasets.mpi_inf_3dhp_config:Mpi3dhpKeypointsConfig",
+            target="sa3dhp_datasets.mpi_inf_3dhp:mpi_inf_3dhp_keypoints",
+            capabilities=("groups", "truth"),
+            example="sa3dhp_datasets.mpi_inf_3dhp_example:training",
+        ),
+        Component(
+            noun="keypoint_data",
+            id="mpi-inf-3dhp-test",
+            summary="MPI-INF-3DHP, test set: keypoints with their truth, valid frames flagged; the camera is fitted",
+            config="sa3dhp_datasets.mpi_inf_3dhp_config:Mpi3dhpTestKeypointsConfig",
+            target="sa3dhp_datasets.mpi_inf_3dhp_testset:mpi_inf_3dhp_test_keypoints",
+            capabilities=("groups", "truth"),
+            expected_failures={"names-its-splits": _TEST_ALONE},
+            example="sa3dhp_datasets.mpi_inf_3dhp_example:evaluation",
+        ),
+        Component(
+            noun="keypoint_data",
             id="projected-poses",
             summary="Any pose data as given cameras around the person see them",
             config="sa3dhp_datasets.config:ProjectedPosesConfig",
             target="sa3dhp_datasets.projected:ProjectedPoses",
             capabilities=("truth",),
             example="sa3dhp_datasets.keypoint_example:projected",
+        ),
+        Component(
+            noun="keypoint_data",
+            id="surreal",
+            summary="SURREAL: 2D joints in whole pixels with 3D truth, their mirroring undone",
+            config="sa3dhp_datasets.config:ShotKeypointsConfig",
+            target="sa3dhp_datasets.surreal:surreal_keypoints",
+            capabilities=("groups",),
+            example="sa3dhp_datasets.surreal_example:surreal",
         ),
     )

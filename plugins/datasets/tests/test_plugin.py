@@ -17,8 +17,8 @@ from sa3dhp_core.protocols.data import Clips, PoseSequences
 from sa3dhp_core.structuring import structure
 from sa3dhp_datasets import plugin
 
-OTHERS = ("shards",)
-"""What has neither keys nor splits before it has read something; tested on its own."""
+OTHERS = ("joined", "shards")
+"""What has no splits before it has parts or has read something; tested on its own."""
 
 OFFERED = (*plugin.sa3dhp_pose_data(), *plugin.sa3dhp_image_data())
 COMPONENTS = tuple(component for component in OFFERED if component.id not in OTHERS)
@@ -26,7 +26,8 @@ COMPONENTS = tuple(component for component in OFFERED if component.id not in OTH
 
 def test_descriptors_load_and_explain_every_key() -> None:
     ids = {component.id for component in COMPONENTS}
-    assert {"amass", "bvh", "cmu-asf-amc", "human36m", "mocap-npz", "video-folder"} <= ids
+    expected = {"3dpw", "amass", "bvh", "cmu-asf-amc", "human36m", "mocap-npz", "mpi-inf-3dhp", "mpi-inf-3dhp-test"}
+    assert {"video-folder", "mupots-3d", "muco-3dhp", "lsp", "surreal", *expected} <= ids
     for component in COMPONENTS:
         config = component.load_config()
         assert all(field.metadata["help"] for field in config.__attrs_attrs__)  # type: ignore[attr-defined]
