@@ -19,6 +19,7 @@ PATHS = {
     "bvh": "walk.bvh",
     "lifting-npz": "data_2d_h36m_gt.npz",
     "human36m": "S9/MyPoseFeatures/D3_Positions/Directions 1.cdf",
+    "human36m-h5": "processed/S9/Directions-1/annot.h5",
     "mpi-inf-3dhp": "S1/Seq2/annot.mat",
     "mpi-inf-3dhp-test": "mpi_inf_3dhp_test_set/TS3/annot_data.mat",
     "mupots-3d": "MultiPersonTestSet/TS1/occlusion.mat",

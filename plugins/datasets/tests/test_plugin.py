@@ -17,14 +17,17 @@ from sa3dhp_core.protocols.data import Clips, PoseSequences
 from sa3dhp_core.structuring import structure
 from sa3dhp_datasets import plugin
 
-OF_OTHERS = ("joined", "shards")
-"""What is made of other data sets; their own tests build them."""
+OTHERS = ("joined", "shards")
+"""What has no splits before it has parts or has read something; tested on its own."""
 
-COMPONENTS = [c for c in (*plugin.sa3dhp_pose_data(), *plugin.sa3dhp_image_data()) if c.id not in OF_OTHERS]
+OFFERED = (*plugin.sa3dhp_pose_data(), *plugin.sa3dhp_image_data())
+COMPONENTS = tuple(component for component in OFFERED if component.id not in OTHERS)
 
 
 def test_descriptors_load_and_explain_every_key() -> None:
-    assert {"3dpw", "amass", "bvh", "cmu-asf-amc", "mocap-npz", "video-folder"} <= {c.id for c in COMPONENTS}
+    ids = {component.id for component in COMPONENTS}
+    expected = {"3dpw", "amass", "bvh", "cmu-asf-amc", "human36m", "mocap-npz", "mpi-inf-3dhp", "mpi-inf-3dhp-test"}
+    assert {"video-folder", "mupots-3d", "muco-3dhp", "lsp", "surreal", *expected} <= ids
     for component in COMPONENTS:
         config = component.load_config()
         assert all(field.metadata["help"] for field in config.__attrs_attrs__)  # type: ignore[attr-defined]
