@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sa3dhp_core.cli import main
 from sa3dhp_core.conformance.mutations import outcomes
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.host import Host
@@ -121,6 +122,13 @@ def test_missing_cut_and_other_files_are_named(copy: Path, tmp_path: Path) -> No
     (tmp_path / "set.zip").write_bytes(b"PK\x05\x06" + bytes(18))
     with pytest.raises(DataError, match="an archive where a folder is due"):
         read(tmp_path / "set.zip")
+
+
+def test_its_mapping_is_shown_by_the_card_that_names_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["data", "show", "human36m-h5"])
+    shown = capsys.readouterr().out
+    assert ended.value.code == 0 and 'left_wrist = ["LeftHand"]' in shown and "human36m-h5 (image_data)" in shown
 
 
 def test_spoilt_files_are_read_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
