@@ -56,6 +56,10 @@ def test_the_pickles_are_those_of_python_2() -> None:
     np.testing.assert_array_equal(pickle.load(io.BytesIO(data), encoding="latin1")["betas"][0], np.zeros(10))
 
 
+def test_the_check_finds_nothing_wrong(folder: Path) -> None:
+    assert pw3d_motion(Pw3dMotionConfig(path=str(folder))).check().problems == ()
+
+
 def test_splits_people_and_valid_pictures_arrive(found: dict[str, Shot]) -> None:
     assert {name: shot.split for name, shot in found.items()} == {
         title.split("/")[1]: title.split("/")[0] for title in SEQUENCES

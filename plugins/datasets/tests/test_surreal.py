@@ -64,6 +64,10 @@ def test_the_example_that_the_authors_print_is_reproduced() -> None:
     np.testing.assert_allclose(into_camera(np.zeros(3), place), [-1.9293, 0.9839, 6.7456])
 
 
+def test_the_check_finds_nothing_wrong(folder: Path) -> None:
+    assert surreal_motion(ShotMotionConfig(str(folder))).check().problems == ()
+
+
 def test_splits_subjects_and_frames_arrive(found: dict[str, Shot]) -> None:
     told = {name: (shot.split, shot.subject, len(shot.people[0].frames)) for name, shot in found.items()}
     assert told == {
