@@ -25,6 +25,9 @@ from sa3dhp_datasets.shots import ReadsShots, Shot
 
 Crops = np.memmap[Any, np.dtype[np.uint8]]
 
+SAVED_FRAMES = 500
+"""Crops after which progress is written, at the end of a shot: sets of single pictures have very many of them."""
+
 
 class ShotImages(ShotSplits):
     """`ImageData` over a reader of shots. What an interrupted call has cut is not cut again."""
@@ -83,14 +86,21 @@ class ShotImages(ShotSplits):
         kept = done["shots"] if done.get("plan") == plan else 0
         shape = (sum(len(cut.frames) for cut in cuts), 3, self._framing.size, self._framing.size)
         out = np.lib.format.open_memmap(path, "r+" if kept else "w+", np.uint8, shape)
-        first = 0
-        for number, (shot, pairs) in enumerate(together(clips, cuts), 1):
-            last = first + sum(len(cut.frames) for _, cut in pairs)
-            if number > kept:
-                _cut_shot(shot, [cut for _, cut in pairs], self._framing.size, out[first:last])
-                out.flush()
-                write_json(log, {"plan": plan, "shots": number})
-            first = last
+        first, saved, finished = 0, 0, kept
+        try:
+            for number, (shot, pairs) in enumerate(together(clips, cuts), 1):
+                last = first + sum(len(cut.frames) for _, cut in pairs)
+                if number > kept:
+                    _cut_shot(shot, [cut for _, cut in pairs], self._framing.size, out[first:last])
+                    finished = number
+                    if last - saved >= SAVED_FRAMES:
+                        _save(out, log, plan, finished)
+                        kept = finished
+                saved = last if number <= kept else saved
+                first = last
+        finally:
+            if finished > kept:
+                _save(out, log, plan, finished)
         return out
 
     def labelled(self, folder: Path, split: str) -> ArrayImages:
@@ -104,6 +114,11 @@ class ShotImages(ShotSplits):
 
 def _unfinished(folder: Path, split: str) -> tuple[Path, Path]:
     return folder / f".{split}.crops.npy", folder / f".{split}.progress.json"
+
+
+def _save(crops: Crops, log: Path, plan: str, finished: int) -> None:
+    crops.flush()
+    write_json(log, {"plan": plan, "shots": finished})
 
 
 def _cut_shot(shot: Shot, cuts: Sequence[Cut], size: int, out: NDArray[np.uint8]) -> None:
