@@ -19,6 +19,7 @@ PATHS = {
     "bvh": "walk.bvh",
     "lifting-npz": "data_2d_h36m_gt.npz",
     "human36m": "S9/MyPoseFeatures/D3_Positions/Directions 1.cdf",
+    "human36m-h5": "processed/S9/Directions-1/annot.h5",
     "mpi-inf-3dhp": "S1/Seq2/annot.mat",
     "mpi-inf-3dhp-test": "mpi_inf_3dhp_test_set/TS3/annot_data.mat",
     "mupots-3d": "MultiPersonTestSet/TS1/occlusion.mat",
@@ -26,6 +27,7 @@ PATHS = {
     "3dpw": "sequenceFiles/train/courtyard_arguing_00.pkl",
     "surreal": "cmu/train/run0/01_01/01_01_c0001_info.mat",
     "lsp": "lsp_dataset/joints.mat",
+    "lsp-extended": "lspet_dataset/images/im00001.jpg",
     "mocap-npz": "motion.npz",
     "video-folder": "a.mp4",
 }

@@ -26,7 +26,8 @@ COMPONENTS = tuple(component for component in OFFERED if component.id not in OTH
 
 def test_descriptors_load_and_explain_every_key() -> None:
     ids = {component.id for component in COMPONENTS}
-    assert {"amass", "bvh", "cmu-asf-amc", "mocap-npz", "mpi-inf-3dhp", "mpi-inf-3dhp-test", "video-folder"} <= ids
+    expected = {"3dpw", "amass", "bvh", "cmu-asf-amc", "human36m", "mocap-npz", "mpi-inf-3dhp", "mpi-inf-3dhp-test"}
+    assert {"video-folder", "mupots-3d", "muco-3dhp", "lsp", "surreal", *expected} <= ids
     for component in COMPONENTS:
         config = component.load_config()
         assert all(field.metadata["help"] for field in config.__attrs_attrs__)  # type: ignore[attr-defined]

@@ -16,6 +16,7 @@ from sa3dhp_core.engine.checkpoint import WEIGHTS, load_weights
 from sa3dhp_core.errors import RecipeError
 from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.data import facts_of
+from sa3dhp_core.protocols.exportable import Exportable
 from sa3dhp_core.protocols.keypoints import Keypoints
 from sa3dhp_core.protocols.lifter import TrainedLifter
 from sa3dhp_core.protocols.method import Stage, StageContext
@@ -23,7 +24,7 @@ from sa3dhp_core.protocols.prediction import PosedClip
 from sa3dhp_core.recipe import Recipe
 from sa3dhp_core.runner import ANALYSIS, write_records
 from sa3dhp_core.types import Skeleton
-from sa3dhp_ites import elsewhere, predicting
+from sa3dhp_ites import elsewhere, exporting, predicting
 from sa3dhp_ites.config import Settings
 from sa3dhp_ites.lifter import ItesLifter, lift_all, shapes_of_all
 from sa3dhp_ites.samples import write_samples
@@ -102,6 +103,10 @@ class Ites:
     ) -> Iterator[PosedClip]:
         """The student's poses of every clip of keypoint files of the user's."""
         return predicting.predict(self, self.trained_lifter(folders, engine), source, changes)
+
+    def exportable(self, folders: Mapping[str, Path], engine: Any, row: str | None = None) -> Exportable:
+        """The student, or the lifter that is named, keypoints to poses."""
+        return exporting.exportable(self, folders, engine.device, STUDENT if row is None else row)
 
     def lifter(self, role: str, skeleton: Skeleton) -> ItesLifter:
         """A new lifter for a role.
