@@ -8,7 +8,7 @@ from sa3dhp_core.evaluation.keypoints import evaluate_keypoints
 from sa3dhp_core.evaluation.people import People, PeopleEvaluation, evaluate_people, match_people
 from sa3dhp_core.evaluation.poses import Accumulator, Evaluation, evaluate
 from sa3dhp_core.evaluation.protocol import Matching, Protocol, Selection, load_protocol, protocol_from_card
-from sa3dhp_core.evaluation.selection import counts_any
+from sa3dhp_core.evaluation.selection import counts_any, is_told
 from sa3dhp_core.evaluation.variation import spread
 from sa3dhp_core.types import FrameFacts
 
@@ -25,6 +25,7 @@ __all__ = [
     "evaluate",
     "evaluate_keypoints",
     "evaluate_people",
+    "is_told",
     "load_protocol",
     "match_people",
     "protocol_from_card",

@@ -31,6 +31,17 @@ def counts_any(protocol: Protocol, facts: FrameFacts | None, count: int) -> bool
     return count > 0 if mask is None else bool(mask.any())
 
 
+def is_told(protocol: Protocol, facts: FrameFacts | None) -> bool:
+    """Whether the data tells all by which the protocol selects its frames."""
+    frames, told = protocol.frames, facts or FrameFacts()
+    return (
+        (not frames.subjects or told.subjects is not None)
+        and (not frames.cameras or told.cameras is not None)
+        and (frames.stride == 1 or told.numbers is not None)
+        and (not frames.valid or frames.valid in told.flags)
+    )
+
+
 def _masks(protocol: Protocol, facts: FrameFacts, count: int) -> Iterator[Tensor]:
     frames = protocol.frames
     for key, wanted, told in (

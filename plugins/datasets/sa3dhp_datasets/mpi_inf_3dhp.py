@@ -16,7 +16,7 @@ from sa3dhp_datasets.layouts import data_folder, nothing_found
 from sa3dhp_datasets.mat_file import read_matlab
 from sa3dhp_datasets.mpi_inf_3dhp_annotations import CARD, Seen, card, mended, seen_by
 from sa3dhp_datasets.mpi_inf_3dhp_config import Mpi3dhpImagesConfig, Mpi3dhpKeypointsConfig, Mpi3dhpMotionConfig
-from sa3dhp_datasets.mpi_inf_3dhp_frames import Y_UP_TO_Z_UP, need_fit
+from sa3dhp_datasets.mpi_inf_3dhp_frames import TRUTHS, Y_UP_TO_Z_UP, need_fit
 from sa3dhp_datasets.mpi_inf_3dhp_pictures import has_pictures, open_pictures
 from sa3dhp_datasets.shot_images import ShotImages
 from sa3dhp_datasets.shot_keypoints import ShotKeypoints
@@ -31,9 +31,9 @@ Config = Mpi3dhpImagesConfig | Mpi3dhpKeypointsConfig | Mpi3dhpMotionConfig
 def shots(config: Config) -> Iterator[Shot]:
     """A shot a recording and camera, in the order of their names; see `ReadsShots`."""
     folder = data_folder(config.path, LAYOUT)
-    cameras = cameras_of(config.camera_set)
+    cameras, truth = cameras_of(config.camera_set), TRUTHS[config.universal]
     for place in recordings(folder):
-        yield from _recording(place, cameras, config.truth, config.inside)
+        yield from _recording(place, cameras, truth, config.inside)
 
 
 def cameras_of(name: str) -> Sequence[str]:

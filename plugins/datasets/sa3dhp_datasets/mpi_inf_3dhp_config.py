@@ -5,16 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
-from attrs import validators
 
 from sa3dhp_datasets.config import ShotImagesConfig, ShotKeypointsConfig, ShotMotionConfig, _key, _own_first
 
 _CAMERA_SET = _key("vnect", "cameras to read: vnect, mm3d_chest, relevant, ceiling or regular (all), as publishers say")
-_TRUTH = _key(
-    "annot3",
-    "`annot3`, which projects onto the pictures, or `univ_annot3`, of one size for all people, as the publishers score",
-    validators.in_(("annot3", "univ_annot3")),
-)
+_UNIVERSAL = _key(False, "univ_annot3 for truth, all people of one size, as the publishers score, instead of annot3")
 
 
 def _inside(default: bool) -> Any:
@@ -26,7 +21,7 @@ class Mpi3dhpImagesConfig(ShotImagesConfig):
     """Crops of the training set."""
 
     camera_set: str = _CAMERA_SET
-    truth: str = _TRUTH
+    universal: bool = _UNIVERSAL
     inside: bool = _inside(True)
 
 
@@ -35,7 +30,7 @@ class Mpi3dhpKeypointsConfig(ShotKeypointsConfig):
     """2D keypoints of the training set."""
 
     camera_set: str = _CAMERA_SET
-    truth: str = _TRUTH
+    universal: bool = _UNIVERSAL
     inside: bool = _inside(False)
 
 
@@ -44,7 +39,7 @@ class Mpi3dhpMotionConfig(ShotMotionConfig):
     """Motion of the training set."""
 
     camera_set: str = _CAMERA_SET
-    truth: str = _TRUTH
+    universal: bool = _UNIVERSAL
     inside: bool = _inside(False)
 
 
@@ -52,11 +47,11 @@ class Mpi3dhpMotionConfig(ShotMotionConfig):
 class Mpi3dhpTestImagesConfig(ShotImagesConfig):
     """Crops of the test set."""
 
-    truth: str = _TRUTH
+    universal: bool = _UNIVERSAL
 
 
 @attrs.frozen(field_transformer=_own_first)
 class Mpi3dhpTestKeypointsConfig(ShotKeypointsConfig):
     """2D keypoints of the test set."""
 
-    truth: str = _TRUTH
+    universal: bool = _UNIVERSAL

@@ -1,4 +1,4 @@
-"""What both sets of MPI-INF-3DHP share: the world's axes, and the promise that annot3 projects onto annot2."""
+"""What both sets of MPI-INF-3DHP share: units, axes, their two truths, and that annot3 projects onto annot2."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from sa3dhp_datasets.shots import projected
 
 MM = 1000.0
 """Millimetres in a metre."""
+
+TRUTHS = ("annot3", "univ_annot3")
+"""The variables that hold 3D joints: as people are, and as if all had one size."""
 
 Y_UP_TO_Z_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 """From the publishers' world, y up, into the house's, z up."""

@@ -18,7 +18,7 @@ from sa3dhp_datasets.layouts import data_folder, nothing_found
 from sa3dhp_datasets.lens import Array
 from sa3dhp_datasets.mat_file import read_mat73
 from sa3dhp_datasets.mpi_inf_3dhp_config import Mpi3dhpTestImagesConfig, Mpi3dhpTestKeypointsConfig
-from sa3dhp_datasets.mpi_inf_3dhp_frames import MM, need_fit
+from sa3dhp_datasets.mpi_inf_3dhp_frames import MM, TRUTHS, need_fit
 from sa3dhp_datasets.pictures import ImageFiles
 from sa3dhp_datasets.pinhole_fit import pinhole_of
 from sa3dhp_datasets.shot_images import ShotImages
@@ -37,7 +37,7 @@ def shots(config: Mpi3dhpTestImagesConfig | Mpi3dhpTestKeypointsConfig) -> Itera
         if place.name not in known:
             expected = ", ".join(known)
             raise DataError("no sequence of this set", where=str(place), found=place.name, expected=expected)
-        yield _sequence(place, known[place.name]["scene"], config.truth)
+        yield _sequence(place, known[place.name]["scene"], TRUTHS[config.universal])
 
 
 def sequences(folder: Path) -> list[Path]:

@@ -141,8 +141,8 @@ def test_exchanged_sides_are_mended_where_the_card_says(tmp_path: Path) -> None:
     )
     save_annotations(place / "annot.mat", spoilt, frames=np.array(numbers)[:, None])
     save_annotations(place / "whole.mat", told)
-    for truth, cells in (("annot3", told.joints), ("univ_annot3", told.universal)):
-        for shot in read(tmp_path, truth=truth):
+    for universal, cells in ((False, told.joints), (True, told.universal)):
+        for shot in read(tmp_path, universal=universal):
             joints, keypoints = person(shot)
             for joint in ("left_wrist", "right_hip", "pelvis"):
                 column = NAMES.index(joint)
@@ -182,7 +182,7 @@ def test_camera_sets_are_the_publishers(whole: Path) -> None:
 
 
 def test_the_universal_truth_is_of_its_own_size(whole: Path) -> None:
-    for own, universal in zip(read(whole), read(whole, truth="univ_annot3"), strict=True):
+    for own, universal in zip(read(whole), read(whole, universal=True), strict=True):
         (joints, keypoints), (scaled, same) = person(own), person(universal)
         root = slice(HOUSE("pelvis"), HOUSE("pelvis") + 1)
         np.testing.assert_allclose(scaled - scaled[:, root], UNIVERSAL * (joints - joints[:, root]), atol=1e-9)

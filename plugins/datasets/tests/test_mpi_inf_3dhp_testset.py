@@ -46,8 +46,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def read(path: Path, truth: str = "annot3") -> list[Shot]:
-    return list(shots(Mpi3dhpTestKeypointsConfig(path=str(path), truth=truth)))
+def read(path: Path, universal: bool = False) -> list[Shot]:
+    return list(shots(Mpi3dhpTestKeypointsConfig(path=str(path), universal=universal)))
 
 
 def person(shot: Shot) -> tuple[Array, Array]:
@@ -101,7 +101,7 @@ def test_crops_show_the_joint_where_its_keypoint_says(tmp_path: Path) -> None:
 
 
 def test_the_universal_truth_is_of_its_own_size(whole: Path) -> None:
-    for own, universal in zip(read(whole), read(whole, "univ_annot3"), strict=True):
+    for own, universal in zip(read(whole), read(whole, universal=True), strict=True):
         (joints, keypoints), (scaled, same) = person(own), person(universal)
         root = slice(HOUSE("pelvis"), HOUSE("pelvis") + 1)
         np.testing.assert_allclose(scaled - scaled[:, root], UNIVERSAL * (joints - joints[:, root]), atol=1e-9)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from sa3dhp_core.atomic import read_json, read_tensors, write_atomic, write_json, write_tensors
 from sa3dhp_core.engine.checkpoint import WEIGHTS, load_weights, save_weights
 from sa3dhp_core.errors import DataError, RecipeError, nearest
-from sa3dhp_core.evaluation import counts_any, load_protocol
+from sa3dhp_core.evaluation import counts_any, is_told, load_protocol
 from sa3dhp_core.protocols.data import facts_of
 from sa3dhp_core.protocols.method import StageContext
 from sa3dhp_core.runner import write_records
@@ -296,6 +296,16 @@ def predictions_file(split: str) -> str:
     return f"predictions-{split}.safetensors"
 
 
+HEADLINE = "target-test"
+"""The split that the recipe's protocols are made for; another split is scored by those whose frames it can tell."""
+
+
+def _fitting(protocols: Sequence[str], facts: FrameFacts | None, count: int) -> list[str]:
+    """Those protocols whose frames the data can tell, and that count one of them."""
+    cards = [(name, load_protocol(name)) for name in protocols]
+    return [name for name, card in cards if is_told(card, facts) and counts_any(card, facts, count)]
+
+
 def _score(method: SelfAdaptation, row: Row, context: StageContext, predict: Predictor) -> None:
     protocols = method.recipe.evaluation.protocols
     skeleton = method.space.skeleton
@@ -308,11 +318,12 @@ def _score(method: SelfAdaptation, row: Row, context: StageContext, predict: Pre
         name = f"{role}-{split}"
         prediction, truth, clips = _predicted(predict, row, data)
         facts = facts_of(data)
-        records += score(row.name, name, prediction, truth, protocols, skeleton, clips, facts)
+        cards = protocols if name == HEADLINE else _fitting(protocols, facts, len(truth))
+        records += score(row.name, name, prediction, truth, cards, skeleton, clips, facts)
         for part, mask in inside_outside(data, known).items() if role == "target" else ():
             some = None if facts is None else facts.of(mask)
-            cards = [card for card in protocols if counts_any(load_protocol(card), some, int(mask.sum()))]
-            chosen = (prediction[mask], truth[mask], cards, skeleton, clips[mask], some)
+            fitting = _fitting(cards, some, int(mask.sum()))
+            chosen = (prediction[mask], truth[mask], fitting, skeleton, clips[mask], some)
             records += score(row.name, f"{name}:{part}", *chosen)
         if role == "target":
             write_tensors(context.folder / predictions_file(split), {"poses": prediction})
