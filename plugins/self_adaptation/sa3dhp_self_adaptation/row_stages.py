@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from sa3dhp_core.atomic import read_json, read_tensors, write_atomic, write_json, write_tensors
 from sa3dhp_core.engine.checkpoint import WEIGHTS, load_weights, save_weights
 from sa3dhp_core.errors import DataError, RecipeError, nearest
-from sa3dhp_core.evaluation import counts_any, is_told, load_protocol
+from sa3dhp_core.evaluation import FrameFacts, counts_any, is_told, load_protocol
 from sa3dhp_core.protocols.data import facts_of
 from sa3dhp_core.protocols.method import StageContext
 from sa3dhp_core.runner import write_records
