@@ -60,6 +60,7 @@ CAPABILITIES: dict[str, dict[str, str]] = {
         "clips": "every split has clips of consecutive frames",
         "parts": "labelled images have part labels",
         "families": "clips are told apart by motion family",
+        "people": "reads the people of a film of the user's too, with `people(source)`",
     },
     "pose_data": {"families": "sequences are told apart by motion family"},
     "sink": {"keeps-results": "once closed, a file in the run directory holds every result with its row's name"},

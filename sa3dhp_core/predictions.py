@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from sa3dhp_core.atomic import write_json, write_npz, write_text
+from sa3dhp_core.atomic import write_atomic, write_json, write_npz
 from sa3dhp_core.bvh import Bvh, write_bvh
 from sa3dhp_core.bvh_of_poses import bvh_of_poses
 from sa3dhp_core.errors import DataError
@@ -21,6 +23,9 @@ from sa3dhp_core.types import ClipName
 INDEX = "index.json"
 DIGITS = 6
 """Decimals of metres and seconds in JSON."""
+
+PART = 1000
+"""Frames that are turned into text at once."""
 
 LONGEST_STEM = 50
 
@@ -41,14 +46,15 @@ def write_predictions(folder: Path, clips: Iterable[PosedClip], made_by: Mapping
     """
     need_empty(folder)
     listed: list[dict[str, object]] = []
-    stems = {Path(INDEX).stem}
+    stems, notes = {Path(INDEX).stem}, dict[str, None]()
     for clip in clips:
         stem = _stem(clip.name, stems)
         stems.add(stem.casefold())
+        notes |= dict.fromkeys(clip.filmed.film.notes if clip.filmed else ())
         listed.append(_write_clip(folder, stem, clip))
     if not listed:
         raise DataError("there is no clip to predict poses of", found=dict(made_by))
-    index = {**made_by, "unit": "m", "frame": "camera", "clips": listed}
+    index = {**made_by, "unit": "m", "frame": "camera", "notes": list(notes), "clips": listed}
     write_json(folder / INDEX, index)
     return index
 
@@ -74,18 +80,47 @@ def _stem(name: ClipName, taken: set[str]) -> str:
 def _write_clip(folder: Path, stem: str, clip: PosedClip) -> dict[str, object]:
     """Write a clip's three files; returns what the index says of it."""
     bvh, files = _bvh(clip), {kind: f"{stem}.{kind}" for kind in ("npz", "json", "bvh")}
-    poses, times = clip.poses.numpy(), np.arange(len(clip.poses)) / clip.fps
+    facts, arrays = _facts(clip), _arrays(clip)
+    write_npz(folder / files["npz"], {**{key: np.array(value) for key, value in facts.items()}, **arrays})
+    write_atomic(folder / files["json"], partial(_write_json, facts=facts, arrays=arrays))
+    write_bvh(folder / files["bvh"], bvh)
+    told: dict[str, object] = {**clip.name._asdict(), "fps": clip.fps, "frames": len(clip.poses)}
+    told |= {"start_s": round(clip.start_s, DIGITS)} if clip.filmed else {}
+    told |= {"model": clip.model} if clip.model else {}
+    return {**told, "unseen_joints": int(torch.count_nonzero(~clip.seen)), "files": files}
+
+
+def _facts(clip: PosedClip) -> dict[str, Any]:
+    """What the clip is, as plain data."""
     facts: dict[str, Any] = {**clip.name._asdict(), "fps": clip.fps, "skeleton": clip.skeleton.id}
     facts |= {"unit": "m", "frame": "camera", "licence": clip.licence}
     facts |= {"joints": clip.skeleton.joints, "parents": clip.skeleton.parent_indices}
-    arrays = {"time_s": times, "poses": poses, "seen": clip.seen.numpy()}
-    write_npz(folder / files["npz"], {**{key: np.array(value) for key, value in facts.items()}, **arrays})
-    rounded = {"time_s": times.round(DIGITS), "poses": poses.astype(np.float64).round(DIGITS), "seen": arrays["seen"]}
-    plain = {**facts, **{key: value.tolist() for key, value in rounded.items()}}
-    write_text(folder / files["json"], json.dumps(plain, allow_nan=False) + "\n")
-    write_bvh(folder / files["bvh"], bvh)
-    unseen = int(torch.count_nonzero(~clip.seen))
-    return {**clip.name._asdict(), "fps": clip.fps, "frames": len(poses), "unseen_joints": unseen, "files": files}
+    if clip.filmed is not None:
+        facts["intrinsics"] = clip.filmed.film.intrinsics.tolist()
+    return facts
+
+
+def _arrays(clip: PosedClip) -> dict[str, NDArray[Any]]:
+    """What the clip has of each frame."""
+    times = clip.start_s + np.arange(len(clip.poses)) / clip.fps
+    arrays = {"time_s": times, "poses": clip.poses.numpy(), "seen": clip.seen.numpy()}
+    if clip.filmed is not None:
+        arrays |= {"frame_number": clip.filmed.frames.numpy(), "root_m": clip.filmed.roots.numpy()}
+    return arrays
+
+
+def _write_json(path: Path, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """One object; arrays are written a part at a time, because lists take far more memory."""
+    with path.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(dict(facts), allow_nan=False)[:-1])
+        for name, array in arrays.items():
+            file.write(f", {json.dumps(name)}: [")
+            for begin in range(0, len(array), PART):
+                part = array[begin : begin + PART]
+                plain = part.astype(np.float64).round(DIGITS).tolist() if part.dtype.kind == "f" else part.tolist()
+                file.write((", " if begin else "") + json.dumps(plain, allow_nan=False)[1:-1])
+            file.write("]")
+        file.write("}\n")
 
 
 def _bvh(clip: PosedClip) -> Bvh:

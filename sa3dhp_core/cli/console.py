@@ -97,6 +97,8 @@ def print_predictions(index: Mapping[str, Any], folder: Path) -> None:
         for clip in index["clips"]
     ]
     print_table("", ("clip", "frames", "fps", "unseen joints"), rows)
+    for note in index["notes"]:
+        print(f"note: {note}", file=sys.stderr)
     print(f"poses (npz, json, bvh): {folder}")
 
 

@@ -28,6 +28,7 @@ from sa3dhp_core.geometry.orthogonal import (
     rotation_y,
     rotation_z,
 )
+from sa3dhp_core.geometry.placing import root_in_circle
 from sa3dhp_core.geometry.smoothing import average_over_time
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "project",
     "rays",
     "rest_directions",
+    "root_in_circle",
     "root_position",
     "root_rotation",
     "rotation_x",

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from sa3dhp_core.errors import DataError
 
+LONE_FPS = 25.0
+"""Said of a single picture, which has no rate."""
+
 
 @attrs.frozen
 class Footage:
@@ -22,6 +25,11 @@ class Footage:
     width: int
     height: int
     times_s: NDArray[np.float64]
+
+    @property
+    def fps(self) -> float:
+        """Mean frames a second."""
+        return (len(self.times_s) - 1) / float(self.times_s[-1]) if len(self.times_s) > 1 else LONE_FPS
 
 
 def probe(path: Path) -> Footage:
