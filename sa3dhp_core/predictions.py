@@ -1,26 +1,32 @@
-"""A folder of predicted poses: npz, JSON and BVH of each clip, and an index. Predicts nothing."""
+"""A folder of predicted poses: npz, JSON and BVH of each clip, the film drawn upon, an index. Predicts nothing."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import attrs
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sa3dhp_core.atomic import write_atomic, write_json, write_npz
+from sa3dhp_core.atomic import write_atomic, write_json, write_npz, write_text
 from sa3dhp_core.bvh import Bvh, write_bvh
 from sa3dhp_core.bvh_of_poses import bvh_of_poses
 from sa3dhp_core.errors import DataError
+from sa3dhp_core.geometry import one_euro
+from sa3dhp_core.overlay import painter
+from sa3dhp_core.poses_page import poses_page
 from sa3dhp_core.protocols.prediction import PosedClip
 from sa3dhp_core.types import ClipName
 
 INDEX = "index.json"
+OVERLAY = "overlay.mp4"
+PAGE = "index.html"
 DIGITS = 6
 """Decimals of metres and seconds in JSON."""
 
@@ -30,13 +36,16 @@ PART = 1000
 LONGEST_STEM = 50
 
 
-def write_predictions(folder: Path, clips: Iterable[PosedClip], made_by: Mapping[str, object]) -> dict[str, Any]:
+def write_predictions(
+    folder: Path, clips: Iterable[PosedClip], made_by: Mapping[str, object], pictures: bool = True
+) -> dict[str, Any]:
     """Write each clip as it comes, then the index, which is there once all is written.
 
     Args:
         folder: where to; it must not exist, or be empty.
-        clips: of any number; one is held at a time.
+        clips: of any number; those of one film, if any, are held together, others one at a time.
         made_by: plain data for the index: of which run and input.
+        pictures: for clips of a film, write it with skeletons drawn upon, and a page that shows it.
 
     Returns:
         The content of ``index.json``.
@@ -46,17 +55,41 @@ def write_predictions(folder: Path, clips: Iterable[PosedClip], made_by: Mapping
     """
     need_empty(folder)
     listed: list[dict[str, object]] = []
-    stems, notes = {Path(INDEX).stem}, dict[str, None]()
+    stems, filmed = {Path(INDEX).stem, Path(OVERLAY).stem}, list[PosedClip]()
     for clip in clips:
         stem = _stem(clip.name, stems)
         stems.add(stem.casefold())
-        notes |= dict.fromkeys(clip.filmed.film.notes if clip.filmed else ())
+        filmed += [clip] if clip.filmed else []
         listed.append(_write_clip(folder, stem, clip))
     if not listed:
         raise DataError("there is no clip to predict poses of", found=dict(made_by))
+    notes = filmed[0].filmed.film.notes if filmed and filmed[0].filmed else ()
     index = {**made_by, "unit": "m", "frame": "camera", "notes": list(notes), "clips": listed}
+    if filmed and pictures:
+        index |= _write_pictures(folder, filmed, notes)
     write_json(folder / INDEX, index)
     return index
+
+
+def _write_pictures(folder: Path, clips: Sequence[PosedClip], notes: Sequence[str]) -> dict[str, str]:
+    """The film with skeletons drawn upon, and a page that shows it; returns what the index says of them."""
+    assert clips[0].filmed is not None
+    clips[0].filmed.film.redraw(folder / OVERLAY, painter(clips))
+    write_text(folder / PAGE, poses_page(clips, OVERLAY, f"Poses of {clips[0].name.clip}", notes))
+    return {"overlay": OVERLAY, "page": PAGE}
+
+
+def smoothed(clip: PosedClip, cutoff_hz: float) -> PosedClip:
+    """The clip with poses, and places in a film, smoothed over time; see `sa3dhp_core.geometry.one_euro`.
+
+    Raises:
+        DataError: the cutoff is not above 0.
+    """
+    filmed = clip.filmed
+    if filmed is not None:
+        roots = one_euro(filmed.roots[:, None], clip.fps, cutoff_hz).squeeze(1)
+        filmed = attrs.evolve(filmed, roots=roots)
+    return attrs.evolve(clip, poses=one_euro(clip.poses, clip.fps, cutoff_hz), filmed=filmed)
 
 
 def need_empty(folder: Path) -> None:

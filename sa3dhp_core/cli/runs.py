@@ -100,6 +100,13 @@ def predict(
         Path | None,
         typer.Option("--boxes", metavar="FILE", help="Boxes of the people in a video; the same as --set boxes=FILE."),
     ] = None,
+    smooth: Annotated[
+        float | None,
+        typer.Option("--smooth", metavar="HZ", help="Smooth over time: cutoff at rest, hertz; 1.0 is a good start."),
+    ] = None,
+    pictures: Annotated[
+        bool, typer.Option("--pictures/--no-pictures", help="Of a film: overlay.mp4 and index.html too.")
+    ] = True,
     json: Annotated[bool, typer.Option("--json", help="Print index.json on standard output.")] = False,
     debug: Debug = False,
     strict_plugins: Strict = False,
@@ -107,13 +114,16 @@ def predict(
     """Take a run's 3D poses of a video or of 2D keypoints home: as npz, JSON and BVH."""
     host = session(context).settle(debug, strict_plugins)
     from sa3dhp_core import runner
-    from sa3dhp_core.predictions import need_empty, write_predictions
+    from sa3dhp_core.predictions import need_empty, smoothed, write_predictions
 
     need_empty(folder)
     recipe = runner.recipe_of(out)
     made_by = {"run": str(out), "recipe": recipe.id, "digest": recipe.digest, "seed": recipe.seed, "input": str(source)}
     changes = [*(set_ or ()), *([f"boxes={dumps(str(boxes))}"] if boxes else ())]
-    index = write_predictions(folder, runner.predict(out, host, source, changes), made_by)
+    clips = runner.predict(out, host, source, changes)
+    if smooth is not None:
+        clips, made_by = (smoothed(clip, smooth) for clip in clips), {**made_by, "smooth_hz": smooth}
+    index = write_predictions(folder, clips, made_by, pictures)
     console.print_json(index) if json else console.print_predictions(index, folder)
 
 

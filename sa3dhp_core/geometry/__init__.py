@@ -29,7 +29,7 @@ from sa3dhp_core.geometry.orthogonal import (
     rotation_z,
 )
 from sa3dhp_core.geometry.placing import root_in_circle
-from sa3dhp_core.geometry.smoothing import average_over_time
+from sa3dhp_core.geometry.smoothing import average_over_time, one_euro
 
 __all__ = [
     "act_on_cameras",
@@ -56,6 +56,7 @@ __all__ = [
     "local_directions",
     "mirror_matrix",
     "named_maps",
+    "one_euro",
     "procrustes",
     "project",
     "rays",

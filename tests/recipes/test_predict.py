@@ -147,9 +147,7 @@ def test_wrong_keys_of_the_reader_are_named(
     assert code == 2 and words in err and "Traceback" not in err and not (tmp_path / "poses").exists()
 
 
-def test_an_unfinished_run_says_so(
-    lifting: Path, files: Path, host: Host, call: Call, tmp_path: Path
-) -> None:
+def test_an_unfinished_run_says_so(lifting: Path, files: Path, host: Host, call: Call, tmp_path: Path) -> None:
     half = tmp_path / "half"
     half.mkdir()
     shutil.copy(lifting / "recipe.toml", half)

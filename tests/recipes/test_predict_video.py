@@ -20,7 +20,7 @@ from sa3dhp_core.geometry import project, smallest_circle
 from sa3dhp_core.host import Host
 from sa3dhp_datasets.config import VideoFolderConfig
 from sa3dhp_datasets.crops import plan_of, tracks_of
-from sa3dhp_datasets.footage import probe
+from sa3dhp_datasets.footage import frames, probe
 from sa3dhp_self_adaptation.row_stages import predictor_of
 from tests.recipes.shrinking import shrunk
 
@@ -104,7 +104,41 @@ def test_poses_are_the_encoders_turned_into_the_films_camera(
     placed = torch.from_numpy(arrays["poses"] + arrays["root_m"][:, None]).double() @ plan.rotation.mT
     centre, radius = smallest_circle(project(placed, plan.intrinsics))
     assert (centre - 16).abs().max() < 0.1 and (radius - 16 / 1.15).abs().max() < 0.1, "the person fills the box"
+    assert index["overlay"] == "overlay.mp4" and "overlay.mp4" in (out / "index.html").read_text(encoding="utf-8")
+    _check_overlay(video, out / "overlay.mp4", placed, plan)
     assert arrays["intrinsics"].tolist() == plan.camera.tolist() and index["notes"] == []
+
+
+def _check_overlay(video: Path, overlay: Path, placed: torch.Tensor, plan: Any) -> None:
+    """The same pictures at the same times; only the person's surroundings are drawn upon."""
+    before, after = probe(video), probe(overlay)
+    assert (after.width, after.height) == (before.width, before.height)
+    assert after.times_s == pytest.approx(before.times_s, abs=1e-3)
+    every = range(len(before.times_s))
+    pairs = list(zip(frames(before, every), frames(after, every), strict=True))
+    points = project(placed @ plan.rotation, plan.camera).numpy()
+    for (number, plain), (_, drawn) in pairs[:: len(pairs) // 3]:
+        changed = np.abs(plain.astype(int) - drawn).max(-1) > 60
+        rows, columns = np.nonzero(changed)
+        (left, top), (right, bottom) = points[number].min(0) - 8, points[number].max(0) + 8
+        assert len(rows) > 50 and left < columns.min() and columns.max() < right
+        assert top < rows.min() and rows.max() < bottom
+
+
+def test_smoothing_calms_poses_and_pictures_may_be_left_out(
+    encoder_run: Path, video: Path, call: Call, tmp_path: Path
+) -> None:
+    rough, calm = tmp_path / "rough", tmp_path / "calm"
+    for out, words in ((rough, ()), (calm, ("--smooth", "0.5"))):
+        code, _, err = call(encoder_run, video, "--out", out, *ROW, "--no-pictures", *words)
+        assert code == 0 and not (out / "overlay.mp4").exists() and not (out / "index.html").exists(), err
+    told = [read_json(out / "index.json") for out in (rough, calm)]
+    assert told[1]["smooth_hz"] == 0.5 and "smooth_hz" not in told[0]
+    for key in ("poses", "root_m"):
+        before, after = (arrays_of(out, index["clips"][0])[key] for out, index in zip((rough, calm), told, strict=True))
+        assert np.array_equal(before[0], after[0]) and np.diff(after, axis=0).std() < np.diff(before, axis=0).std()
+    code, _, err = call(encoder_run, video, "--out", tmp_path / "none", *ROW, "--smooth", "0")
+    assert code == 2 and "impossible cutoff" in err and not (tmp_path / "none").exists()
 
 
 def test_the_file_of_boxes_may_be_named_and_each_track_is_a_clip(
