@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from sa3dhp_core import runner
 from sa3dhp_core.atomic import read_json
@@ -161,6 +162,46 @@ def test_the_file_of_boxes_may_be_named_and_each_track_is_a_clip(
     assert arrays_of(out, clips[2])["frame_number"].tolist() == list(range(30, 40))
 
 
+def test_a_folder_of_images_is_a_film(encoder_run: Path, video: Path, call: Call, tmp_path: Path) -> None:
+    """The video's own pictures, saved without loss, give the video's own poses."""
+    shots = tmp_path / "shots"
+    shots.mkdir()
+    for number, picture in frames(probe(video), range(12)):
+        Image.fromarray(picture).save(shots / f"shot {number}.png")
+    (shots / "notes.txt").write_text("no picture")
+    boxes = [line for line in video.with_name("my film.boxes.jsonl").read_text().splitlines()]
+    few = "\n".join(line for line in boxes if json.loads(line)["frame"] < 12)
+    (tmp_path / "shots.boxes.jsonl").write_text(few, encoding="utf-8")
+    shutil.copy(video.with_name("my film.truth.npz"), tmp_path / "camera.npz")
+    camera = np.load(tmp_path / "camera.npz")["intrinsics"].tolist()
+    (tmp_path / "shots.camera.json").write_text(json.dumps({"intrinsics": camera}), encoding="utf-8")
+    code, _, err = call(encoder_run, shots, "--out", tmp_path / "of images", *ROW, "--set", "fps=30")
+    assert code == 0 and "note" not in err, err
+    code, _, err = call(encoder_run, video, "--out", tmp_path / "of video", *ROW, "--no-pictures")
+    found, expected = (
+        arrays_of(out, read_json(out / "index.json")["clips"][0])
+        for out in (tmp_path / "of images", tmp_path / "of video")
+    )
+    assert found["poses"].shape == (12, 17, 3) and np.abs(found["poses"] - expected["poses"][:12]).max() < 1e-5
+    assert found["time_s"] == pytest.approx(np.arange(12) / 30)
+    assert len(probe(tmp_path / "of images" / "overlay.mp4").times_s) == 12
+
+
+def test_images_that_do_not_fit_are_named(encoder_run: Path, call: Call, tmp_path: Path) -> None:
+    shots = tmp_path / "shots"
+    shots.mkdir()
+    for number, size in enumerate(((64, 48), (64, 48), (48, 64))):
+        Image.new("RGB", size).save(shots / f"{number}.jpg")
+    code, _, err = call(encoder_run, shots, "--out", tmp_path / "a", *ROW)
+    assert code == 2 and "the frame size changes" in err and "2.jpg" in err
+    (shots / "2.jpg").write_bytes(b"no picture")
+    code, _, err = call(encoder_run, shots, "--out", tmp_path / "b", *ROW)
+    assert code == 2 and "the image cannot be decoded" in err and "2.jpg" in err
+    code, _, err = call(encoder_run, shots / "1.jpg", "--out", tmp_path / "c", *ROW)
+    assert code == 0 and "images taken as 25 a second" in err, err
+    assert not (tmp_path / "a").exists() and not (tmp_path / "b").exists()
+
+
 def test_without_boxes_the_whole_frame_is_taken_with_a_note(
     encoder_run: Path, video: Path, call: Call, tmp_path: Path
 ) -> None:
@@ -202,7 +243,7 @@ def _bad(kind: str, video: Path) -> Path:
         ("nonsense.mp4", ["nonsense.mp4", "unreadable or truncated video"]),
         ("empty", ["an empty folder"]),
         ("films.zip", ["an archive", "unpack it first"]),
-        ("keypoints.npz", ["no video", "a run that trained a lifter reads 2D keypoints"]),
+        ("keypoints.npz", ["no film", "a run that trained a lifter reads 2D keypoints"]),
     ],
 )
 def test_other_inputs_are_named_and_nothing_is_written(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import mimetypes
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,13 +16,16 @@ from sa3dhp_datasets.beside import companion, intrinsics_of
 from sa3dhp_datasets.config import VideoFolderConfig
 from sa3dhp_datasets.crops import Plan, boxes_file, cut, plan_of, tracks_of
 from sa3dhp_datasets.drawn_video import write_drawn
-from sa3dhp_datasets.footage import Footage, frames, probe
+from sa3dhp_datasets.footage import LONE_FPS, Footage, frames, probe, stills
 from sa3dhp_datasets.layouts import is_archive
+
+FILMS = "a video, a folder of images or an image"
+IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 @attrs.frozen(eq=False)
 class VideoFilm:
-    """`Film` of a video: what is cropped is decided, nothing is decoded yet."""
+    """`Film` of a video or of images: what is cropped is decided, nothing is decoded yet."""
 
     _footage: Footage
     _plan: Plan
@@ -90,33 +93,43 @@ class VideoFilm:
 
 
 def open_film(source: Path, config: VideoFolderConfig) -> VideoFilm:
-    """A video with its people.
+    """A video, a folder of images or one image, with its people.
 
     Raises:
-        DataError: no video, one that cannot be read, or boxes that do not fit it.
+        DataError: none of these, one that cannot be read, or boxes that do not fit it.
     """
-    need_film(source)
-    footage = probe(source)
+    footage = _footage(source, config)
     plan = plan_of(footage, config, tracks_of(footage, config))
-    return VideoFilm(
-        footage, plan, config.size, 1 / config.margin, config.licence, tuple(_notes(footage, config, plan))
-    )
+    notes = tuple(_notes(footage, config, plan))
+    return VideoFilm(footage, plan, config.size, 1 / config.margin, config.licence, notes)
 
 
-def need_film(source: Path) -> None:
-    """Raise `DataError` unless a path is a file that may be a video; says what it is instead."""
-    expected = "a video"
+def _footage(source: Path, config: VideoFolderConfig) -> Footage:
     if not source.exists():
-        raise DataError("no such file or folder", where=str(source), expected=expected)
+        raise DataError("no such file or folder", where=str(source), expected=FILMS)
+    files = sorted(filter(_is_image, source.iterdir() if source.is_dir() else [source]), key=_in_order)
+    if files:
+        return stills(source, files, config.fps or LONE_FPS)
     if source.is_dir():
-        found = ", ".join(sorted(path.name for path in source.iterdir())[:5]) or "an empty folder"
-        raise DataError("no video", where=str(source), found=found, expected=expected, hint="name one video")
+        listed = ", ".join(sorted(path.name for path in source.iterdir())[:5])
+        found = f"no image, but {listed}" if listed else "an empty folder"
+        raise DataError("no film", where=str(source), found=found, expected=FILMS, hint="name one video")
     if is_archive(source):
-        raise DataError("an archive", where=str(source), expected=expected, hint="unpack it first")
-    kind = mimetypes.guess_type(source.name)[0] or ""
-    if source.suffix.lower() in (".npz", ".npy", ".json", ".jsonl", ".bvh") or kind.startswith("text/"):
+        raise DataError("no film", where=str(source), found="an archive", expected=FILMS, hint="unpack it first")
+    if source.suffix.lower() in (".npz", ".npy", ".json", ".jsonl", ".bvh"):
         hint = "a run that trained a lifter reads 2D keypoints; name the video"
-        raise DataError("no video", where=str(source), found=f"a {source.suffix} file", expected=expected, hint=hint)
+        raise DataError("no film", where=str(source), found=f"a {source.suffix} file", expected=FILMS, hint=hint)
+    return probe(source)
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGES and not path.name.startswith(".")
+
+
+def _in_order(path: Path) -> list[tuple[int, int, str]]:
+    """Names by their text, and by their numbers where they have some: 9 before 10."""
+    parts = re.split(r"(\d+)", path.name)
+    return [(1, int(part), part) if part.isdecimal() else (0, 0, part) for part in parts]
 
 
 def _notes(footage: Footage, config: VideoFolderConfig, plan: Plan) -> Iterator[str]:
@@ -126,5 +139,7 @@ def _notes(footage: Footage, config: VideoFolderConfig, plan: Plan) -> Iterator[
     source = intrinsics_of(footage, config.focal_px, config.fov_deg)[1]
     if source.startswith("assumed"):
         yield f"focal length {source}; --set focal_px=… if you know it"
+    if footage.files and not config.fps:
+        yield f"images taken as {LONE_FPS:g} a second; --set fps=… if you know it"
     if plan.left_out:
         yield f"{plan.left_out} tracks shorter than {config.min_frames} frames are left out"
