@@ -21,6 +21,7 @@ WIDTH = 1 / 250
 """Of a line, over the picture's height."""
 
 THINNEST_PX = 2.0
+RIM_PX = 1.0
 
 
 @attrs.frozen(eq=False)
@@ -56,7 +57,14 @@ def side_of(skeleton: Skeleton, joint: int) -> str:
     return sides[0] if sides else "middle"
 
 
-def line(picture: NDArray[Any], start: NDArray[Any], end: NDArray[Any], colour: Sequence[int], width: float) -> None:
+def line(
+    picture: NDArray[Any],
+    start: NDArray[Any],
+    end: NDArray[Any],
+    colour: Sequence[int],
+    width: float,
+    rim: float = 0.0,
+) -> None:
     """Draw a line with smooth edges and round ends into ``(H, W, 3)`` uint8; what lies outside is left out.
 
     Args:
@@ -65,8 +73,9 @@ def line(picture: NDArray[Any], start: NDArray[Any], end: NDArray[Any], colour: 
         end: ``(2,)``.
         colour: RGB.
         width: pixels.
+        rim: pixels of black around it.
     """
-    ends, reach = np.stack([start, end]), width / 2 + 1
+    ends, reach = np.stack([start, end]), width / 2 + rim + 1
     if not np.isfinite(ends).all():
         return
     limit = np.asarray(picture.shape[1::-1])
@@ -78,9 +87,11 @@ def line(picture: NDArray[Any], start: NDArray[Any], end: NDArray[Any], colour: 
     along = end - start
     part = np.clip((x * along[0] + y * along[1]) / max(float(along @ along), 1e-9), 0, 1)
     away = np.hypot(x - part * along[0], y - part * along[1])
-    cover = np.clip(width / 2 + 0.5 - away, 0, 1)[..., None]
     place = picture[low[1] : high[1], low[0] : high[0]]
-    place[:] = np.round(place * (1 - cover) + np.asarray(colour) * cover)
+    near = away < reach
+    cover = np.clip(width / 2 + 0.5 - away[near], 0, 1)[:, None]
+    under = 1 - np.clip(width / 2 + rim + 0.5 - away[near], 0, 1)[:, None] if rim else 1 - cover
+    place[near] = np.round(place[near] * under + np.asarray(colour) * cover)
 
 
 def _figure(clip: PosedClip) -> _Figure:
@@ -94,5 +105,4 @@ def _figure(clip: PosedClip) -> _Figure:
 def _draw(picture: NDArray[Any], points: NDArray[np.float64], figure: _Figure) -> None:
     width = max(THINNEST_PX, WIDTH * picture.shape[0])
     for parent, bone, colour in figure.bones:
-        line(picture, points[parent], points[bone], (0, 0, 0), width + 2)
-        line(picture, points[parent], points[bone], colour, width)
+        line(picture, points[parent], points[bone], colour, width, RIM_PX)

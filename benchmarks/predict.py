@@ -1,0 +1,160 @@
+"""How fast does `sa3dhp predict` go through a video, and does its memory grow with the length?
+
+    python benchmarks/predict.py [--seconds 10] [--longer 10] [--threads 2] [--no-record]
+
+A person of the embedded world, rendered for a second at 1280 x 720 pixels with boxes beside, repeated to the length
+that is asked for, and again to a video so many times longer. The encoder is that of `quickstart`, trained for two steps:
+what it says costs no time. Each call is a process of its own; its start, npz, JSON, BVH and (but for the rows without)
+overlay and page are in it. The steady rate is that of the frames which the longer video has more, by the clock and by the
+seconds that cores computed (user and system of all threads). Asked: 25 frames a second or more on two cores, and memory
+that does not grow. Prints a table and appends its records to results/predict.jsonl, with the machine's load before and
+after: other work on its cores slows all rows, their computing time least.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import av
+import typer
+
+from sa3dhp_core import runner
+from sa3dhp_core.host import Host
+from sa3dhp_core.recipe import load_recipe
+
+RESULTS = Path(__file__).parent / "results" / "predict.jsonl"
+SCRIPT = Path(sysconfig.get_path("scripts")) / "sa3dhp"
+FPS, SIZE, ROW = 25, "1280x720", "source-only"
+KINDS: dict[str, tuple[str, ...]] = {
+    "boxes": (),
+    "boxes, no pictures": ("--no-pictures",),
+    "whole frame, no pictures": ("--no-pictures", "--set", "boxes=EMPTY"),
+}
+
+
+def main(
+    seconds: int = typer.Option(10, min=1, help="length of the short video"),
+    longer: int = typer.Option(10, min=2, help="how many times longer the other is"),
+    threads: int = typer.Option(2, min=1, help="threads of torch"),
+    record: bool = typer.Option(True, help="append to results/predict.jsonl"),
+) -> None:
+    """Print the table and append its records."""
+    facts: dict[str, Any] = {
+        "command": " ".join(["python", *sys.argv]),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cores": len(os.sched_getaffinity(0)),
+        "threads": threads,
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+    with tempfile.TemporaryDirectory(prefix="sa3dhp-bench-") as name:
+        room = Path(name)
+        run = _run(room / "run", threads)
+        videos = _videos(room, seconds, longer)
+        rows = [_row(kind, words, run, videos, room) for kind, words in KINDS.items()]
+    facts["load_after"] = round(os.getloadavg()[0], 2)
+    print(", ".join(f"{key} {value}" for key, value in facts.items() if key != "command"))
+    print(f"{'':26}{'frames':>8}{'s':>8}{'frames/s':>10}{'steady/s':>10}{'peak MiB':>10}{'longer: MiB':>13}")
+    for row in rows:
+        print(
+            f"{row['kind']:26}{row['frames'][1]:8}{row['wall_s'][1]:8.1f}{row['frames_per_s']:10.1f}"
+            f"{row['steady_per_s']:10.1f}{row['peak_mib'][0]:10.0f}{row['peak_mib'][1]:13.0f}"
+        )
+        if record:
+            RESULTS.parent.mkdir(exist_ok=True)
+            with RESULTS.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({**row, **facts}) + "\n")
+
+
+def _run(out: Path, threads: int) -> Path:
+    """A run with the encoder of `quickstart`, trained for two steps."""
+    few = [f"data.{role}.{key}=2" for role in ("source", "target") for key in ("train_clips", "body_count")]
+    few += [f"data.{role}.{split}_clips=1" for role in ("source", "target") for split in ("validation", "test")]
+    few += [
+        "data.poses.train_sequences=8",
+        "pose_prior.steps=2",
+        "settings.source.steps=2",
+        f"engine.threads={threads}",
+    ]
+    runner.run(load_recipe("quickstart", few), Host.load(), out, only=[f"row-{ROW}", "data-target"])
+    return out
+
+
+def _videos(room: Path, seconds: int, longer: int) -> tuple[Path, Path]:
+    """A rendered video with boxes and camera, and the same in a loop."""
+    words = ["world", "render", "--look", "mild", "--clips", "1", "--size", SIZE, "--seconds", str(seconds)]
+    subprocess.run([str(SCRIPT), *words, "--out", str(room / "short")], check=True, stdout=subprocess.DEVNULL)
+    (short,) = (room / "short").glob("*.mp4")
+    long = room / "long" / short.name
+    long.parent.mkdir()
+    for path in short.parent.glob(f"{short.stem}.truth.npz"):
+        _camera(path, long)
+        _camera(path, short)
+        path.unlink()
+    count = _looped(short, long, longer)
+    boxes = [json.loads(line) for line in short.with_suffix(".boxes.jsonl").read_text().splitlines()]
+    lines = [json.dumps({**box, "frame": box["frame"] + turn * count}) for turn in range(longer) for box in boxes]
+    long.with_suffix(".boxes.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    return short, long
+
+
+def _camera(truth: Path, video: Path) -> None:
+    import numpy as np
+
+    record = {"intrinsics": np.load(truth)["intrinsics"].tolist()}
+    video.with_suffix(".camera.json").write_text(json.dumps(record), encoding="utf-8")
+
+
+def _looped(short: Path, long: Path, longer: int) -> int:
+    """Encode the pictures over and over; returns how many there are in one turn."""
+    with av.open(str(short)) as source:
+        pictures = [frame.reformat(format="yuv420p") for frame in source.decode(video=0)]
+        rate = source.streams.video[0].average_rate
+    with av.open(str(long), "w") as target:
+        stream = target.add_stream("libx264", rate=rate)
+        stream.width, stream.height, stream.pix_fmt = pictures[0].width, pictures[0].height, "yuv420p"
+        for number, picture in enumerate(islice(cycle(pictures), longer * len(pictures))):
+            picture.pts, picture.time_base = number, 1 / rate
+            target.mux(stream.encode(picture))
+        target.mux(stream.encode())
+    return len(pictures)
+
+
+def _row(kind: str, words: Sequence[str], run: Path, videos: Sequence[Path], room: Path) -> dict[str, Any]:
+    measured = [_predict(run, video, room / "poses", words) for video in videos]
+    frames, walls, peaks = (list(column) for column in zip(*measured, strict=True))
+    steady = (frames[1] - frames[0]) / (walls[1] - walls[0])
+    rates = {"frames_per_s": round(frames[1] / walls[1], 1), "steady_per_s": round(steady, 1)}
+    return {"kind": kind, "frames": frames, "wall_s": walls, "peak_mib": peaks, **rates}
+
+
+def _predict(run: Path, video: Path, out: Path, words: Sequence[str]) -> tuple[int, float, float]:
+    """Frames, seconds and peak memory (MiB) of one call."""
+    shutil.rmtree(out, ignore_errors=True)
+    empty = out.with_name("no boxes")
+    empty.mkdir(exist_ok=True)
+    given = [word.replace("EMPTY", str(empty)) for word in words]
+    call = [str(SCRIPT), "predict", str(run), str(video), "--out", str(out), "--set", f"row={ROW}", *given]
+    began = time.perf_counter()
+    process = subprocess.Popen(call, stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - began
+    if status:
+        raise SystemExit(f"{' '.join(call)} ended with {status}")
+    clips = json.loads((out / "index.json").read_text(encoding="utf-8"))["clips"]
+    return sum(clip["frames"] for clip in clips), round(seconds, 2), round(used.ru_maxrss / 1024, 1)
+
+
+if __name__ == "__main__":
+    typer.run(main)
