@@ -3,12 +3,12 @@
     python benchmarks/predict.py [--seconds 10] [--longer 10] [--threads 2] [--no-record]
 
 A person of the embedded world, rendered for a second at 1280 x 720 pixels with boxes beside, repeated to the length
-asked for, and again to a video so many times longer. The encoder is that of `quickstart`, trained for two steps: what it
-says costs no time. Each call is a process of its own; its start, npz, JSON, BVH and (but for the rows without) overlay
-and page are in it. The steady rate is that of the frames which the longer video has more, by the clock and by the seconds
-that cores computed (user and system of all threads). Asked: 25 frames a second or more on two cores, and memory that
-does not grow. Prints a table and appends its records to results/predict.jsonl, with the machine's load before and after:
-other work on its cores slows all rows, their computing time least.
+asked for, and again to a video so many times longer. The encoder is that of `quickstart`, trained for two steps: what
+it says costs no time. Each call is a process of its own; its start, npz, JSON, BVH and (but for the rows without)
+overlay and page are in it. The steady rate is that of the frames which the longer video has more, by the clock and by
+the seconds that cores computed (user and system of all threads). Asked: 25 frames a second or more on two cores, and
+memory that does not grow. Prints a table and appends its records to results/predict.jsonl, with the machine's load
+before and after: other work on its cores slows all rows, their computing time least.
 """
 
 from __future__ import annotations
