@@ -24,6 +24,7 @@ NOUNS: dict[str, str] = {
     "relation_score": "scores relations, for example by latent distance",
     "relation_selection": "chooses a set of relations by what is known of them",
     "lifter": "2D keypoints to 3D poses",
+    "detector": "images to boxes of the people in them",
     "image_synthesis": "labelled images to images of other poses",
     "method": "a graph of stages",
     "sink": "where metrics and pictures go",

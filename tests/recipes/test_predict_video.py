@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from sa3dhp_backbones.detector_example import small_rt_detr
 from sa3dhp_core import runner
 from sa3dhp_core.atomic import read_json
 from sa3dhp_core.cli.app import main
@@ -216,6 +217,28 @@ def test_without_boxes_the_whole_frame_is_taken_with_a_note(
     plain = read_json(out / told["files"]["json"])
     assert plain["time_s"] == pytest.approx([k / 10 for k in range(told["frames"])])
     assert np.abs(np.array(plain["root_m"]) - arrays_of(out, told)["root_m"]).max() < 1e-6
+
+
+def test_people_are_found_by_a_detector_where_there_are_no_boxes(
+    encoder_run: Path, video: Path, call: Call, tmp_path: Path
+) -> None:
+    """An untrained detector of the real family: it finds people anywhere, always at the same places."""
+    video.with_name("my film.boxes.jsonl").unlink()
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    named = ("--set", "detector.use=transformers-detector", "--set")
+    code, _, err = call(encoder_run, video, "--out", tmp_path / "a", *ROW, *named, "detector.model=nowhere")
+    assert code == 2 and "no such folder of weights" in err and "hf download" in err and not (tmp_path / "a").exists()
+    table = small_rt_detr(weights)
+    words = (*named, f"detector.model={table['model']}", "--set", "detector.least_score=0.0", "--no-pictures")
+    code, _, err = call(encoder_run, video, "--out", tmp_path / "b", *ROW, *words)
+    assert code == 0 and "whole frame" not in err, err
+    clips = read_json(tmp_path / "b" / "index.json")["clips"]
+    frames_of_film = len(probe(video).times_s)
+    assert 1 <= len({clip["subject"] for clip in clips}) and max(c["frames"] for c in clips) == frames_of_film
+    sure = (*words, "--set", "detector.least_score=1.0")
+    code, _, err = call(encoder_run, video, "--out", tmp_path / "c", *ROW, *sure)
+    assert code == 2 and "the detector finds nobody" in err
 
 
 def _bad(kind: str, video: Path) -> Path:

@@ -169,6 +169,9 @@ class VideoFolderConfig:
 
     path: str = _key("", "a folder of mp4 files")
     boxes: str = _key("", "the file of boxes, or a folder of files NAME.boxes.jsonl; empty: beside the videos")
+    detector: Mapping[str, Any] | None = attrs.field(
+        default=None, metadata={"component": "detector", "help": "table of what finds people in videos without boxes"}
+    )
     size: int = _key(64, "width and height of the crops, pixels", validators.ge(8))
     fps: float = _key(
         10.0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import attrs
@@ -14,9 +14,11 @@ from torch import Tensor
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.geometry import crop, project, virtual_camera
+from sa3dhp_core.protocols.detection import Detector
 from sa3dhp_datasets.beside import Truth, companion, intrinsics_of
 from sa3dhp_datasets.config import VideoFolderConfig
 from sa3dhp_datasets.footage import Footage, frames
+from sa3dhp_datasets.linking import link
 from sa3dhp_datasets.tracks import Track, join, read_boxes, sample, smooth, whole_frame
 
 
@@ -61,12 +63,33 @@ def boxes_file(video: Path, boxes: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def tracks_of(footage: Footage, config: VideoFolderConfig) -> tuple[Track, ...]:
-    """A video's gap-free tracks, as its boxes are: from the file, or the whole frame; see `calmed`."""
+def tracks_of(
+    footage: Footage, config: VideoFolderConfig, detector: Callable[[], Detector | None] = lambda: None
+) -> tuple[Track, ...]:
+    """A video's gap-free tracks, as its boxes are: from the file, else detected, else the whole frame; see `calmed`.
+
+    `detector` is asked for where there is no file.
+
+    Raises:
+        DataError: boxes that do not fit, or a detector that finds nobody.
+    """
     path, count = boxes_file(footage.path, config.boxes), len(footage.times_s)
-    if path is None:
+    if path is not None:
+        return join(read_boxes(path, footage.width, footage.height, count), config.max_gap)
+    if (detect := detector()) is None:
         return whole_frame(footage.width, footage.height, count)
-    return join(read_boxes(path, footage.width, footage.height, count), config.max_gap)
+    boxes = link(_detected(footage, detect), config.max_gap)
+    if not boxes:
+        hint = "a lower detector.least_score, or boxes of your own"
+        raise DataError("the detector finds nobody", where=str(footage.path), found=f"{count} frames", hint=hint)
+    return join(boxes, config.max_gap)
+
+
+def _detected(footage: Footage, detector: Detector) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Boxes ``(K, 4)`` found in each video frame; coordinates as those of files of boxes."""
+    for number, picture in frames(footage, range(len(footage.times_s))):
+        (found,) = detector(torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255)
+        yield number, found.boxes.double().numpy() - [0.5, 0.5, 0, 0]
 
 
 def calmed(tracks: tuple[Track, ...], footage: Footage, smooth_s: float) -> tuple[Track, ...]:

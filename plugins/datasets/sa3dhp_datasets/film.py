@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import attrs
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sa3dhp_core.errors import DataError
+from sa3dhp_core.protocols.detection import Detector
 from sa3dhp_core.protocols.people import Crops, Draw, Person
 from sa3dhp_datasets.beside import companion, intrinsics_of
 from sa3dhp_datasets.config import VideoFolderConfig
@@ -92,14 +93,14 @@ class VideoFilm:
         return Crops(images, turns, cameras, person, index - starts[person])
 
 
-def open_film(source: Path, config: VideoFolderConfig) -> VideoFilm:
-    """A video, a folder of images or one image, with its people.
+def open_film(source: Path, config: VideoFolderConfig, detector: Callable[[], Detector | None]) -> VideoFilm:
+    """A video, a folder of images or one image, with its people; `detector` is asked for only once it can be read.
 
     Raises:
         DataError: none of these, one that cannot be read, or boxes that do not fit it.
     """
     footage = _footage(source, config)
-    plan = plan_of(footage, config, tracks_of(footage, config))
+    plan = plan_of(footage, config, tracks_of(footage, config, detector))
     notes = tuple(_notes(footage, config, plan))
     return VideoFilm(footage, plan, config.size, 1 / config.margin, config.licence, notes)
 
@@ -133,9 +134,9 @@ def _in_order(path: Path) -> list[tuple[int, int, str]]:
 
 
 def _notes(footage: Footage, config: VideoFolderConfig, plan: Plan) -> Iterator[str]:
-    if boxes_file(footage.path, config.boxes) is None:
+    if boxes_file(footage.path, config.boxes) is None and config.detector is None:
         beside = companion(footage.path, "boxes.jsonl").name
-        yield f"no boxes of people ({beside}, --boxes FILE): the whole frame is taken as one person"
+        yield f"no boxes of people ({beside}, --boxes FILE) and no detector: the whole frame is taken as one person"
     source = intrinsics_of(footage, config.focal_px, config.fov_deg)[1]
     if source.startswith("assumed"):
         yield f"focal length {source}; --set focal_px=… if you know it"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import numpy as np
 import torch
 
 from sa3dhp_core.atomic import read_json, read_meta, read_tensors, write_json, write_tensors
-from sa3dhp_core.errors import DataError, nearest
+from sa3dhp_core.errors import DataError, PluginError, nearest
+from sa3dhp_core.host import Host
+from sa3dhp_core.protocols.detection import Detector
 from sa3dhp_core.store import ArrayClips, ArrayImages, split_file, write_frames
 from sa3dhp_datasets.beside import companion, intrinsics_of, read_truth
 from sa3dhp_datasets.config import VideoFolderConfig
@@ -28,8 +31,8 @@ _log = logging.getLogger(__name__)
 class VideoFolder:
     """`ImageData` over a folder of mp4 files."""
 
-    def __init__(self, config: VideoFolderConfig) -> None:
-        self._config = config
+    def __init__(self, config: VideoFolderConfig, host: Host | None = None) -> None:
+        self._config, self._host = config, host
         self._shares = {"validation": config.validation, "test": config.test}
         self._patterns = {"validation": config.validation_videos, "test": config.test_videos}
         self.splits = offered(self._shares, self._patterns)
@@ -71,7 +74,7 @@ class VideoFolder:
             return done
         done.parent.mkdir(parents=True, exist_ok=True)
         footage = probe(video)
-        tracks = tracks_of(footage, self._config)
+        tracks = tracks_of(footage, self._config, lambda: self._detector)
         plan = plan_of(footage, self._config, tracks)
         truth = read_truth(footage)
         tensors = {"starts": torch.tensor(plan.starts), "intrinsics": plan.intrinsics.float()}
@@ -146,7 +149,17 @@ class VideoFolder:
         Raises:
             DataError: no video, one that cannot be read, or boxes that do not fit it.
         """
-        return open_film(source, self._config)
+        return open_film(source, self._config, lambda: self._detector)
+
+    @cached_property
+    def _detector(self) -> Detector | None:
+        """What finds people where there are no boxes, if the table names it."""
+        if self._config.detector is None:
+            return None
+        if self._host is None:
+            raise PluginError("a detector needs the host that finds it", where="detector", expected="host.build")
+        detector: Detector = self._host.build("detector", self._config.detector, "detector")
+        return detector
 
     def _check(self, split: str) -> None:
         if split not in self.splits:

@@ -33,7 +33,7 @@ READS = "people"
 EVERY = {"fps": 0}
 """Keeps every picture of the film, unless the user says otherwise."""
 
-KEPT = ("use", "box_scale", "margin", "smooth_s", "max_gap", "fov_deg")
+KEPT = ("use", "box_scale", "margin", "smooth_s", "max_gap", "fov_deg", "detector")
 """Keys of a run's own footage that say how people are cropped; the others are about that footage alone."""
 
 FIXED = ("path", "size", "validation", "test", "validation_videos", "test_videos", "content_pattern")
