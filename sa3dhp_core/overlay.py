@@ -83,10 +83,11 @@ def line(
     high = np.clip(np.ceil(ends.max(0) + reach), 0, limit).astype(int)
     if (high <= low).any():
         return
-    x, y = np.arange(low[0], high[0])[None] + 0.5 - start[0], np.arange(low[1], high[1])[:, None] + 0.5 - start[1]
-    along = end - start
+    x = (np.arange(low[0], high[0])[None] + 0.5 - start[0]).astype(np.float32)
+    y = (np.arange(low[1], high[1])[:, None] + 0.5 - start[1]).astype(np.float32)
+    along = (end - start).astype(np.float32)
     part = np.clip((x * along[0] + y * along[1]) / max(float(along @ along), 1e-9), 0, 1)
-    away = np.hypot(x - part * along[0], y - part * along[1])
+    away = np.sqrt((x - part * along[0]) ** 2 + (y - part * along[1]) ** 2)
     place = picture[low[1] : high[1], low[0] : high[0]]
     near = away < reach
     cover = np.clip(width / 2 + 0.5 - away[near], 0, 1)[:, None]

@@ -128,7 +128,8 @@ def _loaded(name: str, local: bool) -> Any:
 def _inputs(name: str, local: bool) -> Inputs:
     from transformers.utils.hub import cached_file
 
-    told: dict[str, Any] = json.loads(Path(cached_file(name, PREPROCESSOR, local_files_only=local)).read_text("utf-8"))
+    path = cached_file(name, PREPROCESSOR, local_files_only=local)
+    told: dict[str, Any] = json.loads(Path(str(path)).read_text(encoding="utf-8"))
     size = told.get("size", {}) if told.get("do_resize", True) else {}
     size = {"shortest_edge": size} if isinstance(size, int) else size
     if not told.get("do_normalize", True):

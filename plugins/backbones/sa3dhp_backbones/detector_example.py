@@ -13,9 +13,10 @@ def small_rt_detr(folder: Path) -> dict[str, Any]:
     """Write the folder as the library saves it; the model finds people anywhere."""
     from transformers import RTDetrConfig, RTDetrForObjectDetection, RTDetrResNetConfig
 
-    stages = {"embedding_size": 8, "hidden_sizes": [8, 8, 16, 16], "depths": [1, 1, 1, 1], "layer_type": "basic"}
+    stages: dict[str, Any] = {"embedding_size": 8, "hidden_sizes": [8, 8, 16, 16], "depths": [1, 1, 1, 1]}
+    stages |= {"layer_type": "basic", "out_features": ["stage2", "stage3", "stage4"]}
     small = RTDetrConfig(
-        backbone_config=RTDetrResNetConfig(**stages, out_features=["stage2", "stage3", "stage4"]),
+        backbone_config=RTDetrResNetConfig(**stages),
         encoder_in_channels=[8, 16, 16],
         encoder_hidden_dim=16,
         encoder_ffn_dim=16,

@@ -104,8 +104,8 @@ def frames(footage: Footage, wanted: Container[int]) -> Iterator[tuple[int, NDAr
             yield count, np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
         count += 1
     if count < len(footage.times_s):
-        where, expected = str(footage.path), len(footage.times_s)
-        raise DataError("the video is truncated", where=where, found=f"{count} frames", expected=expected)
+        due = len(footage.times_s)
+        raise DataError("the video is truncated", where=str(footage.path), found=f"{count} frames", expected=due)
 
 
 def _decoded(footage: Footage) -> Iterator[tuple[str, av.VideoFrame]]:
