@@ -21,7 +21,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import cycle, islice
 from pathlib import Path
@@ -59,24 +59,28 @@ def main(
         "threads": threads,
         "load_before": round(os.getloadavg()[0], 2),
     }
+    print(", ".join(f"{key} {value}" for key, value in facts.items() if key != "command"))
+    print(f"{'':26}{'frames':>8}{'s':>8}{'frames/s':>10}{'steady/s':>10}{'a core':>8}{'MiB short':>11}{'MiB long':>10}")
     with tempfile.TemporaryDirectory(prefix="sa3dhp-bench-") as name:
         room = Path(name)
         run = _run(room / "run", threads)
         videos = _videos(room, seconds, longer)
-        rows = [_row(kind, words, run, videos, room) for kind, words in KINDS.items()]
-    facts["load_after"] = round(os.getloadavg()[0], 2)
-    print(", ".join(f"{key} {value}" for key, value in facts.items() if key != "command"))
-    print(f"{'':26}{'frames':>8}{'s':>8}{'frames/s':>10}{'steady/s':>10}{'a core':>8}{'MiB short':>11}{'MiB long':>10}")
-    for row in rows:
-        print(
-            f"{row['kind']:26}{row['frames'][1]:8}{row['wall_s'][1]:8.1f}{row['frames_per_s']:10.1f}"
-            f"{row['steady_per_s']:10.1f}{row['steady_per_core_s']:8.1f}"
-            f"{row['peak_mib'][0]:11.0f}{row['peak_mib'][1]:10.0f}"
-        )
-        if record:
-            RESULTS.parent.mkdir(exist_ok=True)
-            with RESULTS.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({**row, **facts}) + "\n")
+        for kind, words in KINDS.items():
+            row = _row(kind, words, run, videos, room)
+            print(_line(row), flush=True)
+            if record:
+                RESULTS.parent.mkdir(exist_ok=True)
+                with RESULTS.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({**row, **facts, "load_after": round(os.getloadavg()[0], 2)}) + "\n")
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    """A row of the table: of the longer video, but for the memory of both."""
+    return (
+        f"{row['kind']:26}{row['frames'][1]:8}{row['wall_s'][1]:8.1f}{row['frames_per_s']:10.1f}"
+        f"{row['steady_per_s']:10.1f}{row['steady_per_core_s']:8.1f}"
+        f"{row['peak_mib'][0]:11.0f}{row['peak_mib'][1]:10.0f}"
+    )
 
 
 def _run(out: Path, threads: int) -> Path:
