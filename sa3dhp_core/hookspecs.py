@@ -97,6 +97,12 @@ def sa3dhp_lifters() -> Sequence[Component]:
 
 
 @hookspec
+def sa3dhp_detectors() -> Sequence[Component]:
+    """Detectors of people; image data build one where their table names it, for films without boxes."""
+    raise NotImplementedError
+
+
+@hookspec
 def sa3dhp_image_syntheses() -> Sequence[Component]:
     """Image syntheses; a method builds one where its recipe names it, for example in ``[settings.synthesis]``."""
     raise NotImplementedError
@@ -134,6 +140,7 @@ HOOKS: dict[str, str] = {
     "relation_score": "sa3dhp_relation_scores",
     "relation_selection": "sa3dhp_relation_selections",
     "lifter": "sa3dhp_lifters",
+    "detector": "sa3dhp_detectors",
     "image_synthesis": "sa3dhp_image_syntheses",
     "method": "sa3dhp_methods",
     "sink": "sa3dhp_sinks",

@@ -42,7 +42,7 @@ STAGES = "stages.json"
 RECORDS = "records.json"
 ANALYSIS = "analysis"
 LOCK = ".lock"
-LIFTS = "a run that trained a lifter; it reads an npz file of 2D keypoints"
+READS = "a run that trained an image encoder, which reads a video, or a lifter, which reads an npz file of 2D keypoints"
 
 
 @attrs.frozen
@@ -206,7 +206,7 @@ def predict(out: Path, host: Host, source: Path, changes: Sequence[str] = ()) ->
         DataError: the files are of another kind than the run reads.
     """
     recipe = recipe_of(out)
-    method = _method_that(recipe, host, out, "predict", "prediction from files", LIFTS)
+    method = _method_that(recipe, host, out, "predict", "prediction from files", READS)
     clips: Iterator[PosedClip] = method.predict(_finished(out), _quiet_engine(recipe), source, changes)
     return clips
 

@@ -97,7 +97,12 @@ def print_predictions(index: Mapping[str, Any], folder: Path) -> None:
         for clip in index["clips"]
     ]
     print_table("", ("clip", "frames", "fps", "unseen joints"), rows)
+    for note in index["notes"]:
+        print(f"note: {note}", file=sys.stderr)
     print(f"poses (npz, json, bvh): {folder}")
+    for name in ("overlay", "page"):
+        if name in index:
+            print(f"{name}: {folder / index[name]}")
 
 
 def is_first_rank() -> bool:

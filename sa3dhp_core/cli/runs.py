@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
@@ -82,7 +83,12 @@ def predict(
     context: typer.Context,
     out: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.", show_default=False)],
     source: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="An npz file of 2D keypoints, or its folder.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="INPUT",
+            help="A video; for a run that lifts, an npz file of 2D keypoints or its folder.",
+            show_default=False,
+        ),
     ],
     folder: Annotated[
         Path, typer.Option("--out", metavar="FOLDER", help="Where poses go; new or empty.", show_default=False)
@@ -90,19 +96,34 @@ def predict(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of what reads INPUT: fps=25")
     ] = None,
+    boxes: Annotated[
+        Path | None,
+        typer.Option("--boxes", metavar="FILE", help="Boxes of the people in a video; the same as --set boxes=FILE."),
+    ] = None,
+    smooth: Annotated[
+        float | None,
+        typer.Option("--smooth", metavar="HZ", help="Smooth over time: cutoff at rest, hertz; 1.0 is a good start."),
+    ] = None,
+    pictures: Annotated[
+        bool, typer.Option("--pictures/--no-pictures", help="Of a film: overlay.mp4 and index.html too.")
+    ] = True,
     json: Annotated[bool, typer.Option("--json", help="Print index.json on standard output.")] = False,
     debug: Debug = False,
     strict_plugins: Strict = False,
 ) -> None:
-    """Lift 2D keypoints with a run's lifter: 3D poses as npz, JSON and BVH."""
+    """Take a run's 3D poses of a video or of 2D keypoints home: as npz, JSON and BVH."""
     host = session(context).settle(debug, strict_plugins)
     from sa3dhp_core import runner
-    from sa3dhp_core.predictions import need_empty, write_predictions
+    from sa3dhp_core.predictions import need_empty, smoothed, write_predictions
 
     need_empty(folder)
     recipe = runner.recipe_of(out)
     made_by = {"run": str(out), "recipe": recipe.id, "digest": recipe.digest, "seed": recipe.seed, "input": str(source)}
-    index = write_predictions(folder, runner.predict(out, host, source, set_ or ()), made_by)
+    changes = [*(set_ or ()), *([f"boxes={dumps(str(boxes))}"] if boxes else ())]
+    clips = runner.predict(out, host, source, changes)
+    if smooth is not None:
+        clips, made_by = (smoothed(clip, smooth) for clip in clips), {**made_by, "smooth_hz": smooth}
+    index = write_predictions(folder, clips, made_by, pictures)
     console.print_json(index) if json else console.print_predictions(index, folder)
 
 

@@ -28,7 +28,8 @@ from sa3dhp_core.geometry.orthogonal import (
     rotation_y,
     rotation_z,
 )
-from sa3dhp_core.geometry.smoothing import average_over_time
+from sa3dhp_core.geometry.placing import root_in_circle
+from sa3dhp_core.geometry.smoothing import average_over_time, one_euro
 
 __all__ = [
     "act_on_cameras",
@@ -55,10 +56,12 @@ __all__ = [
     "local_directions",
     "mirror_matrix",
     "named_maps",
+    "one_euro",
     "procrustes",
     "project",
     "rays",
     "rest_directions",
+    "root_in_circle",
     "root_position",
     "root_rotation",
     "rotation_x",

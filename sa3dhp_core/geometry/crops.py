@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sa3dhp_core.errors import DataError
-from sa3dhp_core.geometry.sampling import PADDINGS, Padding, pixel_grid, sample
+from sa3dhp_core.geometry.sampling import PADDINGS, Padding, sample_finer
 from sa3dhp_core.geometry.shapes import fit_all, need
 
 POINTS = 1 << 20
@@ -76,8 +76,7 @@ def crop(
 
 
 def _seen(frames: Tensor, maps: Tensor, size: int, finer: int, padding: Padding) -> Tensor:
-    grid = pixel_grid(size, size, maps, finer).to(frames)
-    fine = sample(frames, grid, maps.to(frames), padding, size * finer)
+    fine = sample_finer(frames, maps.to(frames), size, finer, padding)
     return functional.avg_pool2d(fine, finer) if finer > 1 else fine
 
 

@@ -47,7 +47,27 @@ def sample(
     else:
         points = maps @ grid
         flat = torch.where(points[:, 2:] > 1e-6, points[:, :2] / points[:, 2:].clamp(min=1e-6), 1e4)
-    where = flat.transpose(1, 2).reshape(-1, *shape, 2)
+    return _read(images, flat.transpose(1, 2).reshape(-1, *shape, 2), padding, between)
+
+
+def sample_finer(images: Tensor, maps: Tensor, size: int, finer: int, padding: Padding = "border") -> Tensor:
+    """`sample` between pixels on the grid of a square of `size` pixels, `finer` times finer: ``(N, C, P, P)``.
+
+    The grid is the product of two axes, so the maps act on each axis alone; that is quicker where the grid is large.
+    """
+    height, width = images.shape[-2:]
+    maps = maps.new_tensor([[2 / width, 0, -1], [0, 2 / height, -1], [0, 0, 1]]) @ maps
+    at = (torch.arange(size * finer, dtype=maps.dtype, device=maps.device) + 0.5) / finer
+    rows, columns = maps[..., 1:2] * at + maps[..., 2:], maps[..., :1] * at
+    depth = rows[:, 2, :, None] + columns[:, 2, None]
+    flat = (rows[:, :2, :, None] + columns[:, :2, None]) / depth.clamp(min=1e-6)[:, None]
+    if bool((depth <= 1e-6).any()):
+        flat = torch.where(depth[:, None] > 1e-6, flat, 1e4)
+    return _read(images, flat.permute(0, 2, 3, 1).contiguous(), padding, "bilinear")
+
+
+def _read(images: Tensor, where: Tensor, padding: Padding, between: Between) -> Tensor:
+    """Values at ``where (N, H, W, 2)``, -1 and 1 at the edges of the images."""
     if padding == "grey":
         return functional.grid_sample(images - 0.5, where, between, "zeros", align_corners=False) + 0.5
     mode = "border" if padding == "border" else "zeros"

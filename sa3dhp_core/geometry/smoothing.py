@@ -1,4 +1,4 @@
-"""Tracks averaged over time. Knows no motion model."""
+"""Tracks smoothed over time. Knows no motion model."""
 
 from __future__ import annotations
 
@@ -6,6 +6,15 @@ import math
 
 import torch
 from torch import Tensor
+
+from sa3dhp_core.errors import DataError
+from sa3dhp_core.geometry.shapes import need
+
+QUICK = 2.0
+"""Hertz that a point's cutoff grows with each metre a second."""
+
+SPEED_HZ = 1.0
+"""Cutoff of the speed itself, as published."""
 
 
 def average_over_time(track: Tensor, frames: int) -> Tensor:
@@ -19,3 +28,35 @@ def average_over_time(track: Tensor, frames: int) -> Tensor:
     distance = (time[:, None] - time) / ((frames + 1) / 2)
     weights = torch.where(distance.abs() < 1, 0.5 + 0.5 * torch.cos(math.pi * distance), 0.0)
     return (weights / weights.sum(dim=1, keepdim=True)) @ track
+
+
+def one_euro(points: Tensor, fps: float, cutoff_hz: float, quick: float = QUICK) -> Tensor:
+    """Points ``(T, J, 3)`` in metres, smoothed by the One Euro filter (Casiez, Roussel, Vogel 2012), forward in time.
+
+    A low-pass filter whose cutoff is ``cutoff_hz + quick * speed``: what stands still is calmed, what moves fast lags
+    little. The speed is that of the point, not of each coordinate, so that turned points are smoothed alike.
+
+    Args:
+        points: one frame after another; the first comes back as it is.
+        fps: frames per second.
+        cutoff_hz: of a point at rest; the lower, the smoother.
+        quick: hertz for each metre a second.
+
+    Raises:
+        DataError: a shape does not fit, or a rate or cutoff is not above 0.
+    """
+    need(points, "points", None, None, 3)
+    for name, value in (("fps", fps), ("cutoff", cutoff_hz)):
+        if not (math.isfinite(value) and value > 0):
+            raise DataError(f"impossible {name}", found=value, expected="hertz, above 0")
+    calm, kept = points.clone(), _share(points.new_tensor(SPEED_HZ), fps)
+    speed = torch.zeros_like(points[0]) if len(points) else None
+    for now, before, out in zip(points[1:], calm[:-1], calm[1:], strict=True):
+        speed = speed + kept * ((now - before) * fps - speed)
+        out.copy_(before + _share(cutoff_hz + quick * speed.norm(dim=-1, keepdim=True), fps) * (now - before))
+    return calm
+
+
+def _share(cutoff_hz: Tensor, fps: float) -> Tensor:
+    """How much of the new value a low-pass filter of first order takes."""
+    return 1 / (1 + fps / (2 * math.pi * cutoff_hz))

@@ -111,7 +111,8 @@ class ImageData(Protocol):
     """What an `image_data` component builds.
 
     It may have a ``fingerprint() -> dict``: what beside its table decides the result, for example the numbers behind a
-    name in it. Data are prepared anew when that changes.
+    name in it. Data are prepared anew when that changes. One that claims ``people`` has ``people(source) -> Film``
+    (`sa3dhp_core.protocols.people`).
     """
 
     splits: tuple[str, ...]

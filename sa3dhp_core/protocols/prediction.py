@@ -5,7 +5,24 @@ from __future__ import annotations
 import attrs
 from torch import Tensor
 
+from sa3dhp_core.protocols.people import Film
 from sa3dhp_core.types import ClipName, Skeleton
+
+
+@attrs.frozen(eq=False)
+class Filmed:
+    """Where a clip's person is in a film.
+
+    Attributes:
+        film: the same for all its people.
+        frames: ``(T,)`` number of the film's picture of each pose, never falling.
+        roots: ``(T, 3)`` metres, camera frame: where the root stands if the person is as tall as the pose and fills the
+            box in the picture.
+    """
+
+    film: Film
+    frames: Tensor
+    roots: Tensor
 
 
 @attrs.frozen(eq=False)
@@ -14,11 +31,14 @@ class PosedClip:
 
     Attributes:
         name: subject or track, clip and camera.
-        fps: frames per second; the first frame is at time 0.
+        fps: frames per second.
         skeleton: of the poses.
         poses: ``(T, J, 3)`` metres, root-relative, camera frame (x right, y down, z away), on the CPU.
         seen: ``(T, J)`` whether each joint was seen; where it was not, its place is the model's guess.
         licence: of what the poses were made of.
+        start_s: time of the first pose, seconds.
+        model: which of the run's models made them, where it has several.
+        filmed: where they are seen, if they were made of a film.
     """
 
     name: ClipName
@@ -27,3 +47,6 @@ class PosedClip:
     poses: Tensor
     seen: Tensor
     licence: str
+    start_s: float = 0.0
+    model: str = ""
+    filmed: Filmed | None = None

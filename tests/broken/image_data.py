@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from sa3dhp_core.conformance import Subject
 from sa3dhp_core.conformance.strategies import random_poses
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.geometry import project
+from sa3dhp_core.protocols.people import Crops, Draw, Person
 from sa3dhp_core.store import ArrayClips, ArrayImages, split_file, write_frames
 from sa3dhp_core.types import WHOLE, ClipBatch, LabelledBatch, Shard
 
@@ -209,6 +211,47 @@ class Headless(Noise):
         return seen
 
 
+class Flipbook:
+    """Two people of noise, the second from the third picture on."""
+
+    fps, fill, licence, notes = 10.0, 0.8, "ours", ()
+    width = height = SIZE
+    intrinsics = torch.tensor([[40.0, 0, SIZE / 2], [0, 40.0, SIZE / 2], [0, 0, 1]])
+    people = (Person("a", 0.0, torch.arange(5)), Person("b", 0.2, torch.arange(2, 5)))
+
+    def crops(self, count: int) -> Iterator[Crops]:
+        for picture in range(5):
+            who = torch.tensor([0, 1] if picture > 1 else [0])
+            turn, camera = torch.eye(3).expand(len(who), 3, 3), self.intrinsics.expand(len(who), 3, 3)
+            yield Crops(torch.rand(len(who), 3, SIZE, SIZE), turn, camera, who, picture - 2 * who)
+
+    def redraw(self, path: Path, draw: Draw) -> None:
+        raise DataError("nobody draws here", where=str(path))
+
+
+class Skipping(Flipbook):
+    """Leaves out the first picture."""
+
+    def crops(self, count: int) -> Iterator[Crops]:
+        _, *others = super().crops(count)
+        yield from others
+
+
+class Filming(Noise):
+    """Any file is a film."""
+
+    film = Flipbook
+
+    def people(self, source: Path) -> Flipbook:
+        if not source.is_file():
+            raise DataError("no film", where=str(source))
+        return self.film()
+
+
+class Hasty(Filming):
+    film = Skipping
+
+
 class Unlabelled(Noise):
     """Has no poses."""
 
@@ -227,6 +270,14 @@ def made(kind: type[Noise], *claims: str) -> Subject:
     )
 
 
+def film_of(kind: type[Filming]) -> Subject:
+    """Image data that read films."""
+    names = ("image_data", kind.__name__.lower(), "a part of the tests", "tests.broken.keys:PathKeys")
+    return Subject.offered(
+        Component(*names, f"{PLACE}:{kind.__name__}", capabilities=frozenset(["people"]), example=f"{PLACE}:inputs")
+    )
+
+
 READING = Component(
     "image_data",
     "written",
@@ -239,6 +290,7 @@ GOOD = [
     made(Noise, "labels", "clips", "parts", "families"),
     attrs.evolve(made(Unlabelled, "clips"), figures={}),
     attrs.evolve(made(Headless, "labels"), figures={}),
+    film_of(Filming),
 ]
 BROKEN = {
     "names-its-splits": made(Trainless),
@@ -248,6 +300,7 @@ BROKEN = {
     "projects-its-poses": made(Offset),
     "lists-frames-in-order": made(Backwards),
     "cuts-consecutive-frames": made(Reversed),
+    "reads-people": film_of(Hasty),
     "draws-from-its-generator-alone": made(Restless),
     "shards-make-up-the-whole": made(Hoarding),
     "splits-share-nothing": made(Leaking),

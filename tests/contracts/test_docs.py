@@ -510,6 +510,13 @@ def try_lifter(example: Example) -> None:
     )
 
 
+def try_detector(example: Example) -> None:
+    images = torch.zeros(2, 3, 40, 60)
+    images[0, :, 10:30, 20:25] = 1.0
+    first, second = example.build()(images)
+    assert first.boxes.tolist() == [[20, 10, 5, 20]] and first.scores.tolist() == [1] and len(second.boxes) == 0
+
+
 def try_image_synthesis(example: Example) -> None:
     table = {"use": "world", "role": "source", "train_clips": 2, "validation_clips": 1, "test_clips": 1, "frames": 1}
     data = example.host.build("image_data", table, "data.source")

@@ -25,6 +25,7 @@ from sa3dhp_core.conformance.subject import example_table
 from sa3dhp_core.host import Host, Offer
 from sa3dhp_core.protocols.alignment import AlignmentLoss, LossParts
 from sa3dhp_core.protocols.data import ImageData, PoseData
+from sa3dhp_core.protocols.detection import Detector
 from sa3dhp_core.protocols.encoder import Backbone, ImageEncoder
 from sa3dhp_core.protocols.keypoints import KeypointData
 from sa3dhp_core.protocols.lifter import Lifter
@@ -53,6 +54,7 @@ PROMISED: dict[str, type] = {
     "relation_score": RelationScore,
     "relation_selection": RelationSelection,
     "lifter": Lifter,
+    "detector": Detector,
     "image_synthesis": ImageSynthesis,
     "method": Method,
     "sink": Sink,
@@ -162,6 +164,7 @@ PARTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "alignment_loss": loss_parts,
     "relation_score": lambda _: {},
     "relation_selection": lambda _: {},
+    "detector": lambda _: {},
     "image_synthesis": labelled_source,
     "method": lambda _: {"recipe": load_recipe("quickstart"), "host": HOST},
     "sink": lambda folder: {"folder": folder},
@@ -190,7 +193,7 @@ def test_a_protocol_file_documents_everything_in_it(path: Path) -> None:
 @pytest.mark.parametrize("offer", OFFERS, ids=lambda offer: f"{offer.component.noun}:{offer.component.id}")
 def test_what_a_shipped_component_builds_keeps_the_promise(offer: Offer, tmp_path: Path) -> None:
     noun, id = offer.component.noun, offer.component.id
-    if id == "lifted-poses":  # which needs a run
+    if id in ("lifted-poses", "transformers-detector"):  # which need a run, or weights
         table = example_table(offer.component, tmp_path)
         thing = HOST.build(noun, table, noun, **PARTS[noun](tmp_path))
     else:

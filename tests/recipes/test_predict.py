@@ -17,7 +17,6 @@ from sa3dhp_core.cli.app import main
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.geometry import bone_lengths
 from sa3dhp_core.host import Host
-from sa3dhp_core.recipe import load_recipe, to_toml
 from sa3dhp_core.types import Skeleton
 from sa3dhp_datasets.bvh import convert
 from sa3dhp_datasets.bvh_file import read_bvh
@@ -148,19 +147,12 @@ def test_wrong_keys_of_the_reader_are_named(
     assert code == 2 and words in err and "Traceback" not in err and not (tmp_path / "poses").exists()
 
 
-def test_an_unfinished_run_and_one_without_a_lifter_say_so(
-    lifting: Path, files: Path, host: Host, call: Call, tmp_path: Path
-) -> None:
+def test_an_unfinished_run_says_so(lifting: Path, files: Path, host: Host, call: Call, tmp_path: Path) -> None:
     half = tmp_path / "half"
     half.mkdir()
     shutil.copy(lifting / "recipe.toml", half)
     code, _, err = call(half, files, "--out", tmp_path / "poses")
     assert code == 2 and "is not done" in err and f"sa3dhp resume {half}" in err
-    images = tmp_path / "images"
-    images.mkdir()
-    (images / "recipe.toml").write_text(to_toml(load_recipe("quickstart")), encoding="utf-8")
-    code, _, err = call(images, files, "--out", tmp_path / "poses")
-    assert code == 2 and "offers no prediction from files" in err and "an npz file of 2D keypoints" in err
     assert not (tmp_path / "poses").exists()
     with pytest.raises(DataError, match="no such file"):
         next(runner.predict(lifting, host, tmp_path / "gone.npz"))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import attrs
-from attrs.validators import ge, gt, in_, min_len
+from attrs.validators import ge, gt, in_, le, min_len
 
 
 def _help(text: str) -> dict[str, str]:
@@ -75,4 +75,18 @@ class LatentEncoderConfig:
     disc: bool = attrs.field(
         default=True,
         metadata=_help("mask the input to the inscribed disc, so that a rotated crop has no telltale corners"),
+    )
+
+
+@attrs.frozen
+class TransformersDetectorConfig:
+    """An object detector of the transformers library, asked for people alone."""
+
+    model: str = attrs.field(
+        default="",
+        metadata=_help("a folder with its weights, or a hub id, as PekingU/rtdetr_r18vd, to fetch"),
+    )
+    label: str = attrs.field(default="person", metadata=_help("the model's name of what is to be found"))
+    least_score: float = attrs.field(
+        default=0.5, validator=[ge(0.0), le(1.0)], metadata=_help("leave out what is less sure")
     )

@@ -42,3 +42,18 @@ def sa3dhp_image_encoders() -> Sequence[Component]:
             target="sa3dhp_backbones.encoder:build_encoder",
         ),
     )
+
+
+@hookimpl
+def sa3dhp_detectors() -> Sequence[Component]:
+    """The detectors."""
+    return (
+        Component(
+            noun="detector",
+            id="transformers-detector",
+            summary="people by any object detector of transformers, RT-DETR for example: a local folder or a hub id",
+            config="sa3dhp_backbones.config:TransformersDetectorConfig",
+            target="sa3dhp_backbones.detector:build_detector",
+            example="sa3dhp_backbones.detector_example:small_rt_detr",
+        ),
+    )

@@ -168,8 +168,16 @@ class VideoFolderConfig:
     """Footage in mp4 files."""
 
     path: str = _key("", "a folder of mp4 files")
+    boxes: str = _key("", "the file of boxes, or a folder of files NAME.boxes.jsonl; empty: beside the videos")
+    detector: Mapping[str, Any] | None = attrs.field(
+        default=None, metadata={"component": "detector", "help": "table of what finds people in videos without boxes"}
+    )
     size: int = _key(64, "width and height of the crops, pixels", validators.ge(8))
-    fps: float = _key(10.0, "frames per second to resample to (the nearest frame in time)", validators.ge(0.1))
+    fps: float = _key(
+        10.0,
+        "frames per second to resample to (the nearest frame in time); 0: the videos' own",
+        validators.or_(validators.ge(0.1), validators.in_((0,))),
+    )
     box_scale: float = _key(
         0.5,
         "radius of the person's circle over the box's longer side; 0.5 for a box tight around the joints",

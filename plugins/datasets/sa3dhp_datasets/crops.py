@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
 import attrs
 import numpy as np
 import torch
@@ -11,9 +14,11 @@ from torch import Tensor
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.geometry import crop, project, virtual_camera
+from sa3dhp_core.protocols.detection import Detector
 from sa3dhp_datasets.beside import Truth, companion, intrinsics_of
 from sa3dhp_datasets.config import VideoFolderConfig
 from sa3dhp_datasets.footage import Footage, frames
+from sa3dhp_datasets.linking import link
 from sa3dhp_datasets.tracks import Track, join, read_boxes, sample, smooth, whole_frame
 
 
@@ -28,6 +33,7 @@ class Plan:
         rotation: ``(N, 3, 3)`` from the video's camera to the crop's.
         intrinsics: ``(N, 3, 3)`` of the crop's camera.
         camera: ``(3, 3)`` of the video.
+        fps: crops a second.
         left_out: number of clips that were too short.
     """
 
@@ -37,26 +43,68 @@ class Plan:
     rotation: Tensor
     intrinsics: Tensor
     camera: Tensor
+    fps: float
     left_out: int
 
 
-def tracks_of(footage: Footage, max_gap: int, smooth_s: float) -> tuple[Track, ...]:
-    """A video's gap-free tracks: from the boxes beside it, or the whole frame."""
-    path, count = companion(footage.path, "boxes.jsonl"), len(footage.times_s)
-    if not path.is_file():
+def boxes_file(video: Path, boxes: str) -> Path | None:
+    """Where a video's boxes are: the file `boxes`, in the folder `boxes`, or beside the video; None where nowhere.
+
+    Raises:
+        DataError: `boxes` is neither a file nor a folder.
+    """
+    given = Path(boxes).expanduser() if boxes else None
+    if given is not None and not given.exists():
+        raise DataError("no such file or folder of boxes", where=str(given), expected='JSON lines, or "" for none')
+    if given is not None and given.is_file():
+        return given
+    path = companion(video, "boxes.jsonl")
+    path = path if given is None else given / path.name
+    return path if path.is_file() else None
+
+
+def tracks_of(
+    footage: Footage, config: VideoFolderConfig, detector: Callable[[], Detector | None] = lambda: None
+) -> tuple[Track, ...]:
+    """A video's gap-free tracks, as its boxes are: from the file, else detected, else the whole frame; see `calmed`.
+
+    `detector` is asked for where there is no file.
+
+    Raises:
+        DataError: boxes that do not fit, or a detector that finds nobody.
+    """
+    path, count = boxes_file(footage.path, config.boxes), len(footage.times_s)
+    if path is not None:
+        return join(read_boxes(path, footage.width, footage.height, count), config.max_gap)
+    if (detect := detector()) is None:
         return whole_frame(footage.width, footage.height, count)
-    tracks = join(read_boxes(path, footage.width, footage.height, count), max_gap)
-    frame_s = footage.times_s[-1] / max(count - 1, 1)
-    half_width = round(smooth_s / 2 / frame_s) if frame_s > 0 else 0
+    boxes = link(_detected(footage, detect), config.max_gap)
+    if not boxes:
+        hint = "a lower detector.least_score, or boxes of your own"
+        raise DataError("the detector finds nobody", where=str(footage.path), found=f"{count} frames", hint=hint)
+    return join(boxes, config.max_gap)
+
+
+def _detected(footage: Footage, detector: Detector) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Boxes ``(K, 4)`` found in each video frame; coordinates as those of files of boxes."""
+    for number, picture in frames(footage, range(len(footage.times_s))):
+        (found,) = detector(torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255)
+        yield number, found.boxes.double().numpy() - [0.5, 0.5, 0, 0]
+
+
+def calmed(tracks: tuple[Track, ...], footage: Footage, smooth_s: float) -> tuple[Track, ...]:
+    """Tracks with boxes smoothed over so many seconds."""
+    half_width = round(smooth_s / 2 * footage.fps) if len(footage.times_s) > 1 else 0
     return tuple(smooth(track, half_width) for track in tracks)
 
 
-def plan_of(footage: Footage, config: VideoFolderConfig) -> Plan:
+def plan_of(footage: Footage, config: VideoFolderConfig, tracks: tuple[Track, ...]) -> Plan:
     """Decide all crops of a video before decoding it; see `Plan`."""
     camera, _ = intrinsics_of(footage, config.focal_px, config.fov_deg)
+    fps = config.fps or footage.fps
     chosen, boxes, identities, starts, left_out = [], [], [], [0], 0
-    for track in tracks_of(footage, config.max_gap, config.smooth_s):
-        index = sample(track, footage.times_s, config.fps)
+    for track in calmed(tracks, footage, config.smooth_s):
+        index = sample(track, footage.times_s, fps)
         if len(index) < config.min_frames or len(index) == 0:
             left_out += 1
             continue
@@ -69,7 +117,7 @@ def plan_of(footage: Footage, config: VideoFolderConfig) -> Plan:
             "no clip of the video is long enough",
             where=str(footage.path),
             found=f"{left_out} tracks in {footage.times_s[-1]:.2f} s",
-            expected=f"{config.min_frames} frames at {config.fps:g} frames per second",
+            expected=f"{config.min_frames} frames at {fps:g} frames per second",
             hint="a lower min_frames or a larger max_gap",
         )
     box = torch.from_numpy(np.concatenate(boxes))
@@ -82,26 +130,26 @@ def plan_of(footage: Footage, config: VideoFolderConfig) -> Plan:
         config.margin,
     )
     every = np.concatenate(chosen)
-    return Plan(every, tuple(starts), tuple(identities), rotation, virtual, intrinsics, left_out)
+    return Plan(every, tuple(starts), tuple(identities), rotation, virtual, intrinsics, fps, left_out)
 
 
-def decode_crops(footage: Footage, plan: Plan, size: int, out: NDArray[np.uint8]) -> None:
-    """Fill ``out (N, 3, size, size)`` with the plan's crops; holds one video frame at a time."""
+def cut(footage: Footage, plan: Plan, size: int) -> Iterator[tuple[list[int], Tensor]]:
+    """The plan's crops, video frame by video frame: their rows of the plan, and ``(N, 3, size, size)`` uint8."""
     wanted: dict[int, list[int]] = {}
     for row, frame in enumerate(plan.frames.tolist()):
         wanted.setdefault(frame, []).append(row)
     camera = plan.camera.float()
     for index, picture in frames(footage, wanted):
         rows = wanted[index]
-        image = torch.from_numpy(picture).permute(2, 0, 1).float().div_(255.0)
-        crops = crop(
-            image.expand(len(rows), *image.shape),
-            camera.expand(len(rows), 3, 3),
-            plan.rotation[rows].float(),
-            plan.intrinsics[rows].float(),
-            size,
-        )
-        out[rows] = crops.clamp_(0, 1).mul_(255).round_().to(torch.uint8).numpy()
+        image = torch.from_numpy(picture).permute(2, 0, 1)
+        crops = crop(image, camera, plan.rotation[rows].float(), plan.intrinsics[rows].float(), size)
+        yield rows, crops.clamp_(0, 1).mul_(255).round_().to(torch.uint8)
+
+
+def decode_crops(footage: Footage, plan: Plan, size: int, out: NDArray[np.uint8]) -> None:
+    """Fill ``out (N, 3, size, size)`` with the plan's crops; holds one video frame at a time."""
+    for rows, crops in cut(footage, plan, size):
+        out[rows] = crops.numpy()
 
 
 def poses_of(truth: Truth, plan: Plan, identities: tuple[int, ...]) -> tuple[Tensor, Tensor]:

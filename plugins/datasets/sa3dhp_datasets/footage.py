@@ -1,8 +1,8 @@
-"""Video files through PyAV: what they hold, and their frames one at a time. Crops nothing."""
+"""Videos and numbered images through PyAV: what they hold, and their frames one at a time. Crops nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 import attrs
@@ -13,15 +13,24 @@ from numpy.typing import NDArray
 
 from sa3dhp_core.errors import DataError
 
+LONE_FPS = 25.0
+"""Said of a single picture, which has no rate."""
+
 
 @attrs.frozen
 class Footage:
-    """A video's size in pixels, and when each frame is shown, in seconds from the first."""
+    """A video's size in pixels, and when each frame is shown, in seconds from the first; `files` if it is images."""
 
     path: Path
     width: int
     height: int
     times_s: NDArray[np.float64]
+    files: tuple[Path, ...] = ()
+
+    @property
+    def fps(self) -> float:
+        """Mean frames a second."""
+        return (len(self.times_s) - 1) / float(self.times_s[-1]) if len(self.times_s) > 1 else LONE_FPS
 
 
 def probe(path: Path) -> Footage:
@@ -56,37 +65,58 @@ def probe(path: Path) -> Footage:
     return Footage(path, width, height, times - times[0])
 
 
+def stills(path: Path, files: Sequence[Path], fps: float) -> Footage:
+    """Images as a video: one file a frame, in the given order, at so many frames a second; the first is looked at.
+
+    Raises:
+        DataError: the first is no image that can be read.
+    """
+    size, lone = None, Footage(path, 0, 0, np.zeros(1), tuple(files[:1]))
+    for _, frame in _decoded(lone):
+        size = (frame.width, frame.height)
+    if size is None:
+        raise DataError("no image", where=str(files[0]), expected="an image")
+    return Footage(path, *size, np.arange(len(files)) / fps, tuple(files))
+
+
 def frames(footage: Footage, wanted: Container[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """The wanted frames in the order shown: index and ``(H, W, 3)`` RGB; one at a time in memory.
 
     Raises:
         DataError: the video cannot be decoded to its end, changes size, or is flagged as turned.
     """
-    where, count = str(footage.path), 0
-    try:
-        with av.open(where) as container:
-            for frame in container.decode(video=0):
-                if (frame.width, frame.height) != (footage.width, footage.height):
-                    found = f"{frame.width} x {frame.height} at frame {count}"
-                    raise DataError(
-                        "the frame size changes",
-                        where=where,
-                        found=found,
-                        expected=f"{footage.width} x {footage.height}",
-                    )
-                if getattr(frame, "rotation", 0):
-                    raise DataError(
-                        "the video is flagged as turned",
-                        where=where,
-                        found=f"{frame.rotation} degrees",
-                        hint="re-encode it upright (ffmpeg does so by default), with boxes to match",
-                    )
-                if frame.is_corrupt:
-                    raise DataError("a damaged frame", where=f"{where}: frame {count}", hint="copy the file again")
-                if count in wanted:
-                    yield count, np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
-                count += 1
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise DataError(f"the video cannot be decoded: {error}", where=f"{where}: frame {count}") from error
+    count = 0
+    for where, frame in _decoded(footage):
+        if (frame.width, frame.height) != (footage.width, footage.height):
+            found = f"{frame.width} x {frame.height} at frame {count}"
+            expected = f"{footage.width} x {footage.height}"
+            raise DataError("the frame size changes", where=where, found=found, expected=expected)
+        if getattr(frame, "rotation", 0):
+            raise DataError(
+                "the video is flagged as turned",
+                where=where,
+                found=f"{frame.rotation} degrees",
+                hint="re-encode it upright (ffmpeg does so by default), with boxes to match",
+            )
+        if frame.is_corrupt:
+            raise DataError("a damaged frame", where=f"{where}: frame {count}", hint="copy the file again")
+        if count in wanted:
+            yield count, np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+        count += 1
     if count < len(footage.times_s):
-        raise DataError("the video is truncated", where=where, found=f"{count} frames", expected=len(footage.times_s))
+        due = len(footage.times_s)
+        raise DataError("the video is truncated", where=str(footage.path), found=f"{count} frames", expected=due)
+
+
+def _decoded(footage: Footage) -> Iterator[tuple[str, av.VideoFrame]]:
+    """All frames and the file of each; decoding goes ahead on other cores."""
+    for path in footage.files or (footage.path,):
+        try:
+            with av.open(str(path)) as container:
+                if not container.streams.video:
+                    raise DataError("no picture in the file", where=str(path), expected="an image")
+                container.streams.video[0].thread_type = "AUTO"
+                yield from ((str(path), frame) for frame in container.decode(video=0))
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            what = "image" if footage.files else "video"
+            raise DataError(f"the {what} cannot be decoded: {error}", where=str(path)) from error

@@ -201,7 +201,7 @@ def sa3dhp_image_data() -> Sequence[Component]:
             summary="A folder of mp4 files, each person cropped along the boxes beside it, resampled in time",
             config="sa3dhp_datasets.config:VideoFolderConfig",
             target="sa3dhp_datasets.video_folder:VideoFolder",
-            capabilities=frozenset(("clips", "families")),
+            capabilities=frozenset(("clips", "families", "people")),
             figures={"projection-px": 0.01},
             example="sa3dhp_datasets.example:video_folder",
         ),

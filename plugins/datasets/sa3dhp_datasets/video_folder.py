@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ import numpy as np
 import torch
 
 from sa3dhp_core.atomic import read_json, read_meta, read_tensors, write_json, write_tensors
-from sa3dhp_core.errors import DataError, nearest
+from sa3dhp_core.errors import DataError, PluginError, nearest
+from sa3dhp_core.host import Host
+from sa3dhp_core.protocols.detection import Detector
 from sa3dhp_core.store import ArrayClips, ArrayImages, split_file, write_frames
 from sa3dhp_datasets.beside import companion, intrinsics_of, read_truth
 from sa3dhp_datasets.config import VideoFolderConfig
-from sa3dhp_datasets.crops import decode_crops, plan_of, poses_of, tracks_of
+from sa3dhp_datasets.crops import boxes_file, decode_crops, plan_of, poses_of, tracks_of
+from sa3dhp_datasets.film import VideoFilm, open_film
 from sa3dhp_datasets.footage import probe
 from sa3dhp_datasets.inputs import assign, content_of, input_files, offered
 
@@ -27,8 +31,8 @@ _log = logging.getLogger(__name__)
 class VideoFolder:
     """`ImageData` over a folder of mp4 files."""
 
-    def __init__(self, config: VideoFolderConfig) -> None:
-        self._config = config
+    def __init__(self, config: VideoFolderConfig, host: Host | None = None) -> None:
+        self._config, self._host = config, host
         self._shares = {"validation": config.validation, "test": config.test}
         self._patterns = {"validation": config.validation_videos, "test": config.test_videos}
         self.splits = offered(self._shares, self._patterns)
@@ -61,19 +65,21 @@ class VideoFolder:
     def _piece(self, folder: Path, video: Path) -> Path:
         """The crops of one video: images in ``.npy``, everything else in ``.safetensors``, which is written last."""
         keys = repr(attrs.astuple(self._config)).encode()
-        for path in (video, *(companion(video, end) for end in ("boxes.jsonl", "camera.json", "truth.npz"))):
-            if path.is_file():
+        beside = (companion(video, end) for end in ("camera.json", "truth.npz"))
+        for path in (video, boxes_file(video, self._config.boxes), *beside):
+            if path is not None and path.is_file():
                 keys += f"|{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}".encode()
         done = folder / "pieces" / f"{video.stem}.{hashlib.sha256(keys).hexdigest()[:16]}.safetensors"
         if done.is_file() and done.with_suffix(".npy").is_file():
             return done
         done.parent.mkdir(parents=True, exist_ok=True)
         footage = probe(video)
-        plan = plan_of(footage, self._config)
+        tracks = tracks_of(footage, self._config, lambda: self._detector)
+        plan = plan_of(footage, self._config, tracks)
         truth = read_truth(footage)
         tensors = {"starts": torch.tensor(plan.starts), "intrinsics": plan.intrinsics.float()}
         if truth is not None:
-            identities = tuple(sorted({t.identity for t in tracks_of(footage, 0, 0.0)}))
+            identities = tuple(sorted({t.identity for t in tracks}))
             tensors["poses"], tensors["keypoints"] = poses_of(truth, plan, identities)
         partial = done.with_name(f".{done.stem}.{os.getpid()}.partial")
         try:
@@ -91,6 +97,7 @@ class VideoFolder:
             "frames": len(plan.frames),
             "left_out_short": plan.left_out,
             "camera": source,
+            "fps": plan.fps,
             "truth": truth is not None,
             "tracks": list(plan.identities),
         }
@@ -110,7 +117,7 @@ class VideoFolder:
             images=torch.from_numpy(images),
             starts=torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)]),
             intrinsics=torch.cat([part["intrinsics"] for part in parts]),
-            fps=self._config.fps,
+            fps=_rate_of(pieces, self._config.path),
             licence=self._config.licence,
             poses=torch.cat([part["poses"] for part in parts]) if labelled else None,
             keypoints=torch.cat([part["keypoints"] for part in parts]) if labelled else None,
@@ -136,6 +143,33 @@ class VideoFolder:
         self._check(split)
         return ArrayClips(folder, split)
 
+    def people(self, source: Path) -> VideoFilm:
+        """The people in one video, whatever `path` and the splits say.
+
+        Raises:
+            DataError: no video, one that cannot be read, or boxes that do not fit it.
+        """
+        return open_film(source, self._config, lambda: self._detector)
+
+    @cached_property
+    def _detector(self) -> Detector | None:
+        """What finds people where there are no boxes, if the table names it."""
+        if self._config.detector is None:
+            return None
+        if self._host is None:
+            raise PluginError("a detector needs the host that finds it", where="detector", expected="host.build")
+        detector: Detector = self._host.build("detector", self._config.detector, "detector")
+        return detector
+
     def _check(self, split: str) -> None:
         if split not in self.splits:
             raise DataError(f"no split {split!r}", found=split, hint=nearest(split, self.splits))
+
+
+def _rate_of(pieces: list[Path], where: str) -> float:
+    """Frames a second of all these videos; raises `DataError` where they differ."""
+    rates = sorted({round(float(read_meta(piece)["fps"]), 3) for piece in pieces})
+    if len(rates) > 1:
+        found, hint = ", ".join(f"{rate:g}" for rate in rates), f"fps = {rates[0]:g} resamples them"
+        raise DataError("videos of different frame rates", where=where, found=found, expected="one rate", hint=hint)
+    return rates[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.exportable import Exportable
 from sa3dhp_core.protocols.latent import TrainedLatent
 from sa3dhp_core.protocols.method import Stage, StageContext
+from sa3dhp_core.protocols.prediction import PosedClip
 from sa3dhp_core.recipe import Recipe
 from sa3dhp_core.structuring import structure
-from sa3dhp_self_adaptation import analysis, exporting, latent_stages, row_stages
+from sa3dhp_self_adaptation import analysis, exporting, latent_stages, predicting, row_stages
 from sa3dhp_self_adaptation.config import Row, Settings
 from sa3dhp_self_adaptation.space import LatentSpace
 from sa3dhp_self_adaptation.synthesis import SYNTHESISED, synthesise
@@ -123,6 +124,12 @@ class SelfAdaptation:
     def evaluate(self, folders: Mapping[str, Path], engine: Any, data: str, protocol: str) -> list[dict[str, object]]:
         """Score every row's encoder on another data set: a role of the recipe with a split, or a folder of footage."""
         return row_stages.evaluate_elsewhere(self, folders, engine, data, protocol)
+
+    def predict(
+        self, folders: Mapping[str, Path], engine: Any, source: Path, changes: Sequence[str]
+    ) -> Iterator[PosedClip]:
+        """Poses of the people in a film, by one row's encoder."""
+        return predicting.predict(self, folders, engine.device, source, changes)
 
     def latent_space(self, folders: Mapping[str, Path], engine: Any) -> TrainedLatent:
         """The trained priors, relations and networks; the rows need not be finished."""

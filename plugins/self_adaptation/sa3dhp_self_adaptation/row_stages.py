@@ -92,7 +92,7 @@ def score_row(method: SelfAdaptation, row: Row, context: StageContext) -> None:
         write_records(context.folder, [])
         return
     method.space.load_pose_prior(context.of("pose_prior"), context.engine.device)
-    _score(method, row, context, _predictor(method, trained, context.engine.device, row.mirror_average))
+    _score(method, row, context, predictor_of(method, trained, context.engine.device, row.mirror_average))
 
 
 def _copy(trained: Path, folder: Path) -> None:
@@ -111,7 +111,8 @@ def trained_model(method: SelfAdaptation, trained: Path, mirror_average: bool) -
     return EncodedPoses(encoder.eval(), method.space.pose_prior, mirror_average)
 
 
-def _predictor(method: SelfAdaptation, trained: Path, device: torch.device, mirror_average: bool) -> Predictor:
+def predictor_of(method: SelfAdaptation, trained: Path, device: torch.device, mirror_average: bool) -> Predictor:
+    """What a finished row predicts with, on a device."""
     return predictor(trained_model(method, trained, mirror_average), device)
 
 
@@ -267,7 +268,7 @@ def save_tracks(method: SelfAdaptation, start: str, context: StageContext) -> No
     device = context.engine.device
     method.space.load_pose_prior(context.of("pose_prior"), device)
     clips = method.data["target"].clips(context.of("data-target"), "train")
-    predict = _predictor(method, trained, device, config.mirror_average)
+    predict = predictor_of(method, trained, device, config.mirror_average)
     seen = torch.cat([predict(images) for images in clips.batches(BATCH)])
     write_tensors(context.folder / TRACKS, {"poses": smooth_clips(seen, clips.clip_index(), config.smooth)})
 
@@ -349,7 +350,7 @@ def evaluate_elsewhere(
             folder = folders[row_stage(row.name)]
             if (folder / SKIPPED).is_file():
                 continue
-            predict = _predictor(method, folder, engine.device, row.mirror_average)
+            predict = predictor_of(method, folder, engine.device, row.mirror_average)
             prediction, truth, clips = _predicted(predict, row, labelled)
             own = (method.space.skeleton, clips, facts_of(labelled))
             records += score(row.name, data, prediction, truth, (protocol,), *own)
@@ -382,6 +383,11 @@ def _footage(method: SelfAdaptation, folders: Mapping[str, Path], path: str) -> 
     table = dict(method.recipe.data["target"])
     if table["use"] != "video-folder":
         table = {"use": "video-folder"}
-    crop = next(iter(method.data["target"].clips(folders["data-target"], "train").batches(1)))
     whole = {"validation": 0.0, "test": 0.0, "validation_videos": [], "test_videos": []}
-    return table | whole | {"path": path, "size": crop.shape[-1]}
+    return table | whole | {"path": path, "size": crop_size(method, folders)}
+
+
+def crop_size(method: SelfAdaptation, folders: Mapping[str, Path]) -> int:
+    """Side of the crops that the run was made with, pixels."""
+    images = next(iter(method.data["target"].clips(folders["data-target"], "train").batches(1)))
+    return int(images.shape[-1])

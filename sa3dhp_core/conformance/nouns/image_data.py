@@ -29,9 +29,11 @@ from sa3dhp_core.conformance.data_sets import (
     prepared,
 )
 from sa3dhp_core.conformance.promises import check, must
-from sa3dhp_core.conformance.subject import Subject
+from sa3dhp_core.conformance.subject import Subject, built_from, example_table
+from sa3dhp_core.conformance.tolerance import need_equal
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.geometry import project, root_position
+from sa3dhp_core.protocols.people import Film
 from sa3dhp_core.types import WHOLE, LabelledBatch, Shard, Skeleton
 
 NOUN = "image_data"
@@ -225,6 +227,39 @@ def _tensors(batch: Any) -> list[Tensor]:
     if (keypoints := getattr(batch, "keypoints", None)) is not None:
         found.append(keypoints.nan_to_num(9.0))
     return [value for value in found if value is not None]
+
+
+@check(NOUN, "reads a film's people, every moment once in the film's order, and refuses what is no film", ["people"])
+def reads_people(subject: Subject, bench: Bench) -> None:
+    component, inputs = subject.component, bench.folder()
+    must(component is not None and component.example, "the claim needs an example that writes a film")
+    assert component is not None
+    data = built_from(component, bench, component.load_target(), example_table(component, inputs))
+    films = [film for path in sorted(inputs.rglob("*")) if (film := _film(data, path)) is not None]
+    must(films, "no file of the example is read as a film")
+    for film in films:
+        _need_people_of(film)
+    need_refusal(lambda: data.people(inputs / "no-such-film"), "reads a film that is not there")
+
+
+def _film(data: Any, path: Path) -> Film | None:
+    try:
+        film: Film = data.people(path)
+    except DataError:
+        return None
+    return film
+
+
+def _need_people_of(film: Film) -> None:
+    wanted = [(who, moment) for who, person in enumerate(film.people) for moment in range(len(person.frames))]
+    found: list[tuple[int, int]] = []
+    for crops in film.crops(SIZES[0]):
+        _need_crops(crops.images, crops.intrinsics)
+        need_equal(crops.rotation @ crops.rotation.mT, torch.eye(3).expand_as(crops.rotation), "turns are no rotations")
+        found += zip(crops.person.tolist(), crops.moment.tolist(), strict=True)
+    must(wanted and sorted(found) == wanted, "not every moment of every person once", len(found), len(wanted))
+    shown = [int(film.people[who].frames[moment]) for who, moment in found]
+    must(shown == sorted(shown), "crops are not in the order of the film", shown[:20])
 
 
 @check(NOUN, "draws from the generator that it is given alone")
