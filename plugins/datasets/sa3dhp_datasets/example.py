@@ -142,10 +142,14 @@ def _before_the_camera(positions: NDArray[np.float64], number: int) -> NDArray[n
     return np.asarray(seen - seen.mean(axis=(0, 1)) + np.array([0.15 * (number - 1), 0.1, AWAY_M]))
 
 
-def picture_of(points: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """A coloured disc at each joint."""
-    y, x = np.mgrid[:HEIGHT, :WIDTH]
-    picture = np.full((HEIGHT, WIDTH, 3), 40, dtype=np.uint8)
+def picture_of(points: NDArray[np.float64], width: int = WIDTH, height: int = HEIGHT) -> NDArray[np.uint8]:
+    """``(height, width, 3)``: a disc at each of a person's joints ``(J, 2)``, or of several people's in a row.
+
+    Each joint has a colour of its own, and its disc's middle is at its pixel, the corner of the picture being (0, 0).
+    """
+    y, x = np.mgrid[:height, :width] + 0.5
+    drawn = np.full((height, width, 3), 40, dtype=np.uint8)
     for number, (u, v) in enumerate(points):
-        picture[(x - u) ** 2 + (y - v) ** 2 < DISC_PX**2] = (60 + 11 * number, 250 - 12 * number, 200)
-    return picture
+        colour = number % len(skeleton())
+        drawn[(x - u) ** 2 + (y - v) ** 2 < DISC_PX**2] = (60 + 11 * colour, 250 - 12 * colour, 200)
+    return drawn

@@ -26,14 +26,14 @@ LENS = {
 }
 
 
-def person(seed: int) -> Tensor:
-    """``(FRAMES, J, 3)`` root-relative, z up: someone who turns, limbs a little any which way."""
+def person(seed: int, frames: int = FRAMES) -> Tensor:
+    """``(frames, J, 3)`` root-relative, z up: someone who turns, limbs a little any which way."""
     body = skeleton()
     directions = 0.3 * torch.randn(len(body), 3, generator=torch.Generator().manual_seed(seed))
     for index, joint in enumerate(body.joints):
         directions[index, 2] += -1.0 if joint.endswith(("knee", "ankle")) else 1.0
     pose = forward_kinematics(torch.nn.functional.normalize(directions, dim=-1), standard_lengths(body), body)
-    return pose @ rotation_z(torch.arange(FRAMES) * 0.1).mT
+    return pose @ rotation_z(torch.arange(frames) * 0.1).mT
 
 
 def cameras() -> tuple[tuple[Lens, Tensor, list[float]], ...]:
