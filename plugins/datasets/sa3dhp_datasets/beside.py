@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import attrs
@@ -13,6 +12,7 @@ from sa3dhp_core.atomic import read_json
 from sa3dhp_core.errors import DataError
 from sa3dhp_datasets.footage import Footage
 from sa3dhp_datasets.joint_names import columns
+from sa3dhp_datasets.lens import middle_lens
 from sa3dhp_datasets.mocap_npz import array_names, read_arrays
 
 
@@ -92,10 +92,10 @@ def intrinsics_of(footage: Footage, focal_px: float | None, fov_deg: float) -> t
         return _pinhole(record["intrinsics"], str(camera)), str(camera)
     if truth.is_file():
         return _pinhole(read_arrays(truth, ("intrinsics",))["intrinsics"], str(truth)), str(truth)
-    focal = focal_px or math.hypot(footage.width, footage.height) / 2 / math.tan(math.radians(fov_deg) / 2)
-    middle = (footage.width / 2, footage.height / 2)  # coordinates start at the image corner
+    lens = middle_lens(footage.width, footage.height, focal_px, fov_deg)
     source = "focal_px" if focal_px else f"assumed: {fov_deg:g} degrees across the diagonal"
-    return np.asarray([[focal, 0, middle[0]], [0, focal, middle[1]], [0, 0, 1]], dtype=np.float64), source
+    (focal, _), (x, y) = lens.focal_px, lens.centre_px
+    return np.asarray([[focal, 0, x], [0, focal, y], [0, 0, 1]], dtype=np.float64), source
 
 
 def _pinhole(value: object, where: str) -> NDArray[np.float64]:

@@ -6,6 +6,8 @@ With the radial coefficients k and the tangential p, a point x on the plane at d
 
 from __future__ import annotations
 
+import math
+
 import attrs
 import numpy as np
 from numpy.typing import NDArray
@@ -65,3 +67,16 @@ class Lens:
         square = (plane**2).sum(axis=-1, keepdims=True)
         radial = 1 + square * (self.radial[0] + square * (self.radial[1] + square * self.radial[2]))
         return radial + (plane * self.tangential).sum(axis=-1, keepdims=True), self.tangential * square
+
+
+def middle_lens(width: float, height: float, focal_px: float | None, fov_deg: float) -> Lens:
+    """A camera without distortion whose centre is the picture's middle.
+
+    Args:
+        width: of the picture, pixels.
+        height: of the picture, pixels.
+        focal_px: focal length; None where it is not known.
+        fov_deg: the field of view across the diagonal that is assumed then.
+    """
+    focal = focal_px or math.hypot(width, height) / 2 / math.tan(math.radians(fov_deg) / 2)
+    return Lens(np.array([focal, focal]), np.array([width / 2, height / 2]))
