@@ -94,5 +94,6 @@ def means(columns: Sequence[str], body: Skeleton, given: Mapping[str, Sequence[s
 
 
 def taken(values: Array, columns: Means) -> Array:
-    """``(T, K, D)`` to the skeleton's joints ``(T, J, D)``, each the mean of its columns."""
-    return np.stack([values[:, list(group)].mean(axis=1) for group in columns], axis=1)
+    """``(T, K, D)`` to the skeleton's joints ``(T, J, D)``, each the mean of its columns; NaN where it has none."""
+    unknown = np.full((len(values), values.shape[-1]), np.nan)
+    return np.stack([values[:, list(group)].mean(axis=1) if group else unknown for group in columns], axis=1)

@@ -42,4 +42,7 @@ def _standing(clip: Stretch) -> Array:
         raise DataError("there are no joints", where=where)
     if clip.shot.upright is None:
         raise DataError("how the camera stands is not known", where=where, hint="another data set for motion")
-    return clip.person.joints[clip.rows] @ clip.shot.upright.T
+    turns = clip.shot.upright
+    if turns.ndim == 3:
+        turns = turns[clip.person.frames[clip.rows]]
+    return clip.person.joints[clip.rows] @ turns.swapaxes(-1, -2)

@@ -81,7 +81,8 @@ class Shot:
         where: the annotation's file, for messages.
         split: the set's own: ``train``, ``validation`` or ``test``; None where it has none.
         pictures: opens them; None where only annotations are there. Raises `DataError`.
-        upright: ``(3, 3)`` rotation from the camera into a world with z up; None where it is unknown.
+        upright: ``(3, 3)`` rotation from the camera into a world with z up, or ``(N, 3, 3)``, one a picture, where the
+            camera turns; None where it is unknown.
     """
 
     name: str
@@ -110,18 +111,20 @@ class ReadsShots(Protocol):
         ...
 
 
-def house(values: Array, card: str, where: str) -> Array:
+def house(values: Array, card: str, where: str, part: str | None = None) -> Array:
     """A set's joints ``(T, K, D)`` to those of the house skeleton ``(T, J, D)``, as the set's card maps them.
 
     Args:
         values: in the order of the card's `columns`.
-        card: its id; ``[joints]`` names for each house joint the columns whose mean it is.
+        card: its id; ``[joints]`` names for each house joint the columns whose mean it is; none: it is NaN.
         where: for messages.
+        part: table of the card that `columns` and `joints` stand in, where they are not the card's own.
 
     Raises:
         DataError: another number of columns than the card lists.
     """
     content = read_card("datasets", card)
+    content = content if part is None else content[part]
     names: Sequence[str] = content["columns"]
     if values.ndim != 3 or values.shape[1] != len(names):
         raise DataError("not this set's joints", where=where, found=values.shape, expected=f"(T, {len(names)}, D)")
