@@ -29,8 +29,10 @@ Crops = np.memmap[Any, np.dtype[np.uint8]]
 class ShotImages(ShotSplits):
     """`ImageData` over a reader of shots. What an interrupted call has cut is not cut again."""
 
-    def __init__(self, config: ShotImagesConfig, read: ReadsShots, card: str, own: Sequence[str] = ()) -> None:
-        super().__init__(config, read, card, own)
+    def __init__(
+        self, config: ShotImagesConfig, read: ReadsShots, card: str, own: Sequence[str] = (), *, licence: str = ""
+    ) -> None:
+        super().__init__(config, read, card, own, licence=licence)
         self._framing = Framing(config.size, config.box_scale, config.margin)
 
     def write_sheet(self, path: Path, seed: int) -> Sequence[str]:
