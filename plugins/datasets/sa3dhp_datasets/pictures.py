@@ -88,6 +88,6 @@ def _opened(path: Path) -> Image.Image:
 
 def _pixels(image: Image.Image, path: Path) -> NDArray[np.uint8]:
     try:
-        return np.asarray(image.convert("RGB"), dtype=np.uint8)
+        return np.array(image.convert("RGB"), dtype=np.uint8)
     except (OSError, ValueError, SyntaxError, EOFError) as error:
         raise DataError("the image is damaged", where=str(path), found=str(error), hint="copy it again") from error

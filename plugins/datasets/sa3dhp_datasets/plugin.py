@@ -55,6 +55,15 @@ def sa3dhp_image_data() -> Sequence[Component]:
     return (
         Component(
             noun="image_data",
+            id="coco-keypoints",
+            summary="Pictures of people with keypoints in COCO's form: single ones, or videos with tracks",
+            config="sa3dhp_datasets.coco_config:CocoImagesConfig",
+            target="sa3dhp_datasets.coco:coco_images",
+            capabilities=frozenset(("clips",)),
+            example="sa3dhp_datasets.coco_example:coco_images",
+        ),
+        Component(
+            noun="image_data",
             id="joined",
             summary="Several image data sets as one: SURREAL and Human3.6M as a source, or two folders of video",
             config="sa3dhp_datasets.config:JoinedConfig",
@@ -90,6 +99,15 @@ def sa3dhp_image_data() -> Sequence[Component]:
 def sa3dhp_keypoint_data() -> Sequence[Component]:
     """2D keypoints."""
     return (
+        Component(
+            noun="keypoint_data",
+            id="coco-keypoints",
+            summary="Keypoints in COCO's form, of any skeleton whose keypoints have known names; the camera is assumed",
+            config="sa3dhp_datasets.coco_config:CocoKeypointsConfig",
+            target="sa3dhp_datasets.coco:coco_keypoints",
+            capabilities=frozenset(("groups",)),
+            example="sa3dhp_datasets.coco_example:coco_keypoints",
+        ),
         Component(
             noun="keypoint_data",
             id="lifting-npz",
