@@ -32,7 +32,7 @@ def people_of(number: int) -> list[Array]:
     """The people of a picture, ``(J, 2)`` pixels from its corner, house order; others in every picture."""
     found = []
     for who, place in enumerate(PLACES):
-        person = standing(number + 10 * who)[number % 10]
+        person = standing(number % 11 + 10 * who)[number % 10]
         seen = np.stack([person[:, 0], -person[:, 2], person[:, 1]], axis=-1)
         found.append(projected(seen - seen.mean(0) + np.array(place), LENS))
     return found

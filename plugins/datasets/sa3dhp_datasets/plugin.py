@@ -64,6 +64,16 @@ def sa3dhp_image_data() -> Sequence[Component]:
         ),
         Component(
             noun="image_data",
+            id="image-folder",
+            summary="Folders of images, each one recording, its people cropped along the boxes beside it",
+            config="sa3dhp_datasets.image_folder_config:ImageFolderConfig",
+            target="sa3dhp_datasets.image_folder:image_folder",
+            capabilities=frozenset(("clips", "families")),
+            figures={"projection-px": 0.01},
+            example="sa3dhp_datasets.image_folder_example:image_folder",
+        ),
+        Component(
+            noun="image_data",
             id="joined",
             summary="Several image data sets as one: SURREAL and Human3.6M as a source, or two folders of video",
             config="sa3dhp_datasets.config:JoinedConfig",

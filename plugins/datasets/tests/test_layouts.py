@@ -29,6 +29,7 @@ PATHS = {
     "coco-keypoints": "annotations/person_keypoints_val2017.json",
     "mocap-npz": "motion.npz",
     "video-folder": "a.mp4",
+    "image-folder": "walk/0001.jpg",
 }
 
 
