@@ -12,15 +12,12 @@ results/adaptation.jsonl; the markdown tables go to results/adaptation-<label>.m
 from __future__ import annotations
 
 import json
-import os
-import platform
-import shlex
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from _machine import command, machine
 
 from sa3dhp_core.atomic import write_text
 from sa3dhp_core.host import Host
@@ -52,8 +49,7 @@ def main(
         only = ("latent", *(score_stage(row) for row in rows)) if rows else ()
         content = run(resolved, host, out / f"{name}-{seed}", only=only, store=stages or out / "stages")
         records += content["records"]
-    command = shlex.join(["python", *sys.argv])
-    facts = {"label": name, "command": command, "date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": _machine()}
+    facts = {"label": name, "command": command(), "date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine()}
     text = page(records, **facts)
     print(text)
     if record:
@@ -77,17 +73,6 @@ def page(records: list[dict[str, Any]], label: str, command: str, date: str, mac
 def _measured(records: list[dict[str, Any]]) -> list[str]:
     there = {row["split"] for row in records}
     return [split for split in SPLITS if split in there] + sorted(s for s in there if s.startswith("latent"))
-
-
-def _machine() -> str:
-    """Processor and cores."""
-    cores = len(os.sched_getaffinity(0))
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        model = platform.processor() or platform.machine()
-    return f"{model}, {cores} cores"
 
 
 if __name__ == "__main__":

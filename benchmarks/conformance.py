@@ -9,7 +9,6 @@ Appends one record to results/conformance.jsonl.
 from __future__ import annotations
 
 import json
-import platform
 import sys
 import time
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import torch
 import typer
+from _machine import command, machine
 
 from sa3dhp_core.components import NOUNS, Component
 from sa3dhp_core.conformance import Bench, Outcome, Subject, profile, run_checks
@@ -68,9 +68,9 @@ def main(
         print(f"\n{outcome.subject}: {outcome.check}\n{outcome.reason}")
     if record:
         shared = {
-            "command": " ".join(["python", *sys.argv]),
+            "command": command(),
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": f"{platform.machine()}, {torch.get_num_threads()} thread(s), torch {torch.__version__}",
+            "machine": f"{machine()}, {torch.get_num_threads()} thread(s), torch {torch.__version__}",
         }
         RESULTS.parent.mkdir(exist_ok=True)
         with RESULTS.open("a", encoding="utf-8") as file:

@@ -13,7 +13,6 @@ results/lifting.jsonl.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -23,19 +22,22 @@ from typing import Any
 import numpy as np
 import torch
 import typer
-from _lifting_layers import (  # type: ignore[import-not-found]
+from _lifting_layers import (
     ROTATIONS,
     PlainStudent,
     PlainTeacher,
     PublishedStudent,
     PublishedTeacher,
 )
+from _machine import command, loaded_machine
 from torch import Tensor, nn
 
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.evaluation import evaluate, load_protocol
 from sa3dhp_core.host import Host
 from sa3dhp_core.types import Skeleton
+from sa3dhp_ites import losses
+from sa3dhp_ites.lifter import lift_all
 
 RESULTS = Path(__file__).parent / "results" / "lifting.jsonl"
 BATCH, INFERENCE, POSES = 128, 1024, 100_000
@@ -46,25 +48,23 @@ class Ours:
     """A lifter of the plugin with its losses."""
 
     def __init__(self, use: str, body: Skeleton, host: Host) -> None:
-        from sa3dhp_ites import losses
-
         self.module: Any = host.build("lifter", {"use": use}, use, skeleton=body)
-        self.losses, self.root, self.generator = losses, body.index(body.root), torch.Generator()
+        self.root, self.generator = body.index(body.root), torch.Generator()
 
     def loss(self, points: Tensor) -> Tensor:
         """The loss of one batch, as the plugin's tasks compute it (the student's without the teacher)."""
         module, shape = self.module, (ROTATIONS, len(points))
         lifted = module.lift(points)
         if lifted.canonical is not None:
-            turns = self.losses.any_rotations(shape, self.generator, points)
+            turns = losses.any_rotations(shape, self.generator, points)
             seen = torch.ones(points.shape[:2], dtype=torch.bool)
-            cycle = self.losses.invariance(module.lift, lifted.canonical, turns, self.root, False)
-            total: Tensor = 5 * self.losses.reprojection(lifted, points, seen) + cycle
+            cycle = losses.invariance(module.lift, lifted.canonical, turns, self.root, False)
+            total: Tensor = 5 * losses.reprojection(lifted, points, seen) + cycle
             return total
-        turns = self.losses.vertical_rotations(shape, self.generator, points)
+        turns = losses.vertical_rotations(shape, self.generator, points)
         total = 5 * lifted.points[..., 2].abs().mean()
         turned = (lifted.points @ turns.mT).flatten(0, 1)
-        return total + self.losses.equivariance(module.lift, turned, self.root)
+        return total + losses.equivariance(module.lift, turned, self.root)
 
 
 def trainer(module: nn.Module, loss: Step) -> Callable[[], int]:
@@ -139,8 +139,6 @@ def role(
     name: str, ours: Ours, published: nn.Module, plain: nn.Module, batches: int, seconds: float
 ) -> list[dict[str, Any]]:
     """One role's records; `batches` are lifted at a time."""
-    from sa3dhp_ites.lifter import lift_all
-
     frames = batches * INFERENCE
     training = {"ours": trainer(ours.module, ours.loss)}
     inference = {"ours": lifting(ours.module, lambda points: lift_all(ours.module, points, INFERENCE), frames)}
@@ -201,9 +199,9 @@ def main(seconds: float = 10.0, threads: int = 2) -> None:
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     facts: dict[str, Any] = {
-        "command": f"python benchmarks/lifting.py --seconds {seconds:g} --threads {threads}",
+        "command": command(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"cpu": processor(), "cores": os.cpu_count(), "load_before": round(os.getloadavg()[0], 2)},
+        "machine": loaded_machine(),
         "torch": torch.__version__,
     }
     records = [*lifters(seconds), *metrics(seconds)]
@@ -217,12 +215,6 @@ def main(seconds: float = 10.0, threads: int = 2) -> None:
                 clock, computing = (best[key] / record[key] for key in ("value", "per_computing_s"))
                 ratios = f"ours x {clock:.2f} by the clock, x {computing:.2f} by computing time"
             print(f"{record['question']:20}{record['who']:36}{record['value']:12.4g} {record['unit']:10}{ratios}")
-
-
-def processor() -> str:
-    """The processor's name."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
 
 
 if __name__ == "__main__":

@@ -1,49 +1,70 @@
-"""Why does the published teacher get worse while its losses fall? What is measured at the ends of some epochs.
+"""Does a teacher of `ites` get worse while its losses fall? What is measured after some of its steps.
 
-    OMP_NUM_THREADS=1 python benchmarks/lifting_drift.py [--seed 0] [--mixed]
+    OMP_NUM_THREADS=1 python benchmarks/lifting_drift.py [--recipe ites|ites-best] [--seed 0] [--mixed]
+        [--step N …] [--set key=value …] [--no-record]
 
-The teacher of the recipe `ites` on ../shared/data/lifting, trained as the engine trains it; every eighth test frame, or
-all with --every 1. `--mixed` lets what the cycle lifts enter the running statistics of batch normalisation, as in the
-public code. Measured are the protocols, how well depths correlate with the truth's (whatever their sign), how large
-they are against the truth's once sizes are fitted, the aligned error at the same depths made smaller by factors, and
-how far canonical shapes are from their mean. Appends the records to results/lifting_drift.jsonl.
+The recipe's teacher on ../shared/data/lifting, trained by the engine on the method's own task; every eighth test frame,
+or all with --every 1. `--mixed` lets what the published cycle lifts enter the running statistics of batch
+normalisation, as in the public code. Measured are the protocols, how well depths correlate with the truth's (whatever
+their sign), how large they are against the truth's once sizes are fitted, the aligned error at the same depths made
+smaller by factors, and how far canonical shapes are from their mean, if there are any. Appends the records to
+results/lifting_drift.jsonl.
 """
 
 from __future__ import annotations
 
 import json
-import platform
+import math
+import tempfile
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
+import attrs
 import torch
 import typer
+from _lifting import opened
+from _machine import command, machine
 from torch import Tensor
 
-from sa3dhp_core.atomic import generator_for
+from sa3dhp_core.engine import Engine
 from sa3dhp_core.evaluation import evaluate, load_protocol
 from sa3dhp_core.geometry import fit_scale
-from sa3dhp_core.host import Host
 from sa3dhp_core.recipe import load_recipe
-from sa3dhp_core.runner import run, stage_folders
-from sa3dhp_core.types import WHOLE, Skeleton
 from sa3dhp_ites import losses, tasks
-from sa3dhp_ites.lifter import lift_all
-from sa3dhp_ites.scoring import whole
+from sa3dhp_ites.lifter import ItesLifter, lift_all, shapes_of_all
+from sa3dhp_ites.training import TEACHER, teacher_task
 
 RESULTS = Path(__file__).parent / "results" / "lifting_drift.jsonl"
-EPOCH, EPOCHS = 54, (1, 2, 4, 8, 15, 20, 30, 40, 50)
+STEPS = {
+    "ites": [54 * epoch for epoch in (1, 2, 4, 8, 15, 20, 30, 40, 50)],
+    "ites-best": [500, 1000, 1500],
+}
+"""When it is measured; an epoch of `ites` is 54 steps."""
 FACTORS = (0.0, 0.5, 0.75, 1.0)
 
 
-def measured(lifter: Any, keypoints: Tensor, truth: Tensor, body: Skeleton) -> dict[str, float]:
+class Watch:
+    """The board of a training, which is told of its progress: measures after some steps."""
+
+    def __init__(self, steps: list[int], measure: Callable[[int, Mapping[str, float]], None]) -> None:
+        self._steps, self._measure = steps, measure
+
+    def stage_started(self, stage: str, steps: int | None) -> None:
+        """Nothing to show."""
+
+    def progress(self, stage: str, step: int, scalars: Mapping[str, float]) -> None:
+        """Measure, if this step is one of them."""
+        if step in self._steps:
+            self._measure(step, scalars)
+
+
+def measured(lifter: ItesLifter, keypoints: Tensor, truth: Tensor) -> dict[str, float]:
     """Of one state of the teacher."""
     lifter.eval()
-    poses = lift_all(lifter, keypoints)
-    with torch.no_grad():
-        canonical = lifter.lift(lifter.units(keypoints)).canonical
+    poses, body = lift_all(lifter, keypoints), lifter.skeleton
     found = {p: evaluate(load_protocol(p), poses, truth, body).value for p in ("ites-mpjpe", "ites-pa-mpjpe")}
     for factor in FACTORS:
         flatter = poses * poses.new_tensor([1.0, 1.0, factor])
@@ -51,41 +72,54 @@ def measured(lifter: Any, keypoints: Tensor, truth: Tensor, body: Skeleton) -> d
     own, wanted = poses[..., 2], truth[..., 2]
     found["correlation of depths"] = float(torch.cosine_similarity(own, wanted, dim=1).abs().mean())
     found["size of depths"] = float(fit_scale(poses, truth)[..., 2].abs().mean() / wanted.abs().mean())
-    spread = losses.spread(canonical, lifter.skeleton.index(body.root))
-    found["canonical spread, mm"] = 1000 * lifter.units.unit_m * float(spread)
+    if lifter.canonical:
+        shapes = shapes_of_all(lifter, keypoints)
+        found["canonical spread, mm"] = 1000 * float(losses.spread(shapes, body.index(body.root)))
     lifter.train()
     return found
 
 
-def main(seed: int = 0, mixed: bool = False, every: int = 8, out: Path = Path("runs/lifting-drift")) -> None:
-    """Train, print a line for each of the epochs, append the records."""
-    recipe, host = load_recipe("ites", [f"seed={seed}"]), Host.load()
-    run(recipe, host, out / f"data-{seed}", only=["data-keypoints"], store=out / "stages")
-    method: Any = host.build("method", {"use": recipe.method, **recipe.settings}, "settings", recipe=recipe, host=host)
-    folder = stage_folders(out / f"data-{seed}")["data-keypoints"]
-    train, test = (method.data.keypoints(folder, split) for split in ("train", "test"))
-    truth, keypoints = method.data.truth(folder, "test")[::every], whole(test)[::every]
-    lifter = method.lifter("teacher", train.skeleton)
-    lifter.units.fit(whole(train))
-    task = tasks.TeacherTask(lifter, train, method.config.teaching)
+def main(
+    recipe: Annotated[str, typer.Option(help="ites or ites-best")] = "ites",
+    seed: int = 0,
+    mixed: bool = False,
+    every: Annotated[int, typer.Option(help="each so many-th test frame", min=1)] = 8,
+    step: Annotated[list[int], typer.Option(help="when to measure; repeat")] = [],  # noqa: B006
+    changes: Annotated[list[str], typer.Option("--set", help="as in `sa3dhp run`")] = [],  # noqa: B006
+    record: Annotated[bool, typer.Option(help="append to the committed results")] = True,
+    out: Path = Path("runs/lifting-drift"),
+) -> None:
+    """Train, print a line for each of the steps, append the records."""
+    resolved = load_recipe(recipe, [*changes, f"seed={seed}"])
+    how, steps = resolved.settings["teaching"], step or STEPS.get(resolved.id, [])
+    if not steps or max(steps) > how["steps"]:
+        raise typer.BadParameter(f"name some of the {how['steps']} steps of {resolved.id}", param_hint="--step")
+    some = opened(resolved, out, every)
     if mixed:
         tasks.statistics_kept = lambda module: nullcontext()  # type: ignore[assignment, return-value]
-    ((optimizer, scheduler),) = task.optimizers().values()
-    facts = {"seed": seed, "mixed": mixed, "every": every, "machine": platform.machine()}
-    for step in range(task.steps):
-        for update in task.updates(step, generator_for(recipe.seed, "teacher", step), WHOLE):
-            optimizer.zero_grad()
-            update.loss.backward()
-            optimizer.step()
-            scheduler.step()
-        epoch, rest = divmod(step + 1, EPOCH)
-        if rest == 0 and epoch in EPOCHS:
-            logs = {name: float(value) for name, value in update.logs.items()}
-            record = {"epoch": epoch, **logs, **measured(lifter, keypoints, truth, train.skeleton), **facts}
-            print(json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in record.items()}), flush=True)
+    task = teacher_task(some.method, some.data, some.keypoints, some.context)
+    facts = {
+        "recipe": resolved.id,
+        "seed": seed,
+        "mixed": mixed,
+        "every": every,
+        "command": command(),
+        "machine": machine(),
+    }
+
+    def measure(done: int, scalars: Mapping[str, float]) -> None:
+        at = {"step": done, "epoch": round(done * some.method.config.teaching.batch / len(some.data), 2)}
+        figures = measured(task.lifter, some.test_keypoints, some.test_truth)
+        logs = {name: value for name, value in scalars.items() if name != "steps_per_s"}
+        row = {**at, **logs, **figures, **facts}
+        print(json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}), flush=True)
+        if record:
             with RESULTS.open("a", encoding="utf-8") as file:
-                at = datetime.now(UTC).isoformat(timespec="seconds")
-                file.write(json.dumps({**record, "at": at}) + "\n")
+                file.write(json.dumps({**row, "at": datetime.now(UTC).isoformat(timespec="seconds")}) + "\n")
+
+    config = attrs.evolve(resolved.engine, log_every=math.gcd(*steps), checkpoint_every=task.steps)
+    with tempfile.TemporaryDirectory() as folder:
+        Engine(config, seed, Watch(steps, measure)).train(task, TEACHER, Path(folder))
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ at the end of each training. Prints a table and appends the records to results/l
 from __future__ import annotations
 
 import json
-import platform
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from _machine import command, machine
 
 from sa3dhp_core.host import Host
 from sa3dhp_core.recipe import load_recipe
@@ -38,13 +38,14 @@ def main(
     out: Path = Path("runs/lifting-gain"),
 ) -> None:
     """Train what is missing, print the table, append the records."""
-    facts = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": platform.machine()}
+    host = Host.load()
+    facts = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "command": command(), "machine": machine()}
     print(f"{'row':20} seed  " + "  ".join(PROTOCOLS))
     for number in seed:
         for name in row:
             recipe = load_recipe("ites-best", [f"seed={number}", *ROWS[name]])
             folder = out / f"{name.replace(' ', '-')}-{number}"
-            records = run(recipe, Host.load(), folder, only=["score-teacher"], store=out / "stages")["records"]
+            records = run(recipe, host, folder, only=["score-teacher"], store=out / "stages")["records"]
             found = {
                 r["protocol"]: r["value"] for r in records if (r["row"], r["split"]) == ("teacher", "keypoints-test")
             }

@@ -16,12 +16,8 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import platform
-import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,6 +26,7 @@ import attrs
 import numpy as np
 import torch
 import typer
+from _machine import command, machine
 from torch import Tensor
 
 from sa3dhp_core.atomic import generator_for
@@ -37,6 +34,7 @@ from sa3dhp_core.cards import skeleton
 from sa3dhp_core.engine import Engine
 from sa3dhp_core.engine_config import EngineConfig
 from sa3dhp_core.geometry import viewpoint
+from sa3dhp_core.sinks import SinkBoard
 from sa3dhp_core.types import WHOLE, Shard
 from sa3dhp_priors.body import Anatomy, Body
 from sa3dhp_priors.plugin import sa3dhp_motion_priors, sa3dhp_pose_priors
@@ -110,22 +108,11 @@ def load(data: str) -> tuple[Motion, Motion]:
     return Motion(train, False), Motion(test, False)
 
 
-class Silent:
-    """A board that keeps the last scalars."""
-
-    def stage_started(self, stage: str, steps: int | None) -> None:
-        """Nothing to show."""
-
-    def progress(self, stage: str, step: int, scalars: Mapping[str, float]) -> None:
-        """Keep them."""
-        self.last = dict(scalars)
-
-
 def train(task: Any, stage: str) -> float:
-    """With the engine; seconds of wall clock and of this process's computing."""
+    """With the engine, silently; seconds of wall clock."""
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        engine = Engine(EngineConfig(device="cpu", threads=1, checkpoint_every=10**6, log_every=100), 0, Silent())
+        engine = Engine(EngineConfig(device="cpu", threads=1, checkpoint_every=10**6, log_every=100), 0, SinkBoard(()))
         engine.train(task, stage, Path(folder))
     return time.perf_counter() - began
 
@@ -263,9 +250,9 @@ def report(row: str, data: str, settings: dict[str, Any], figures: dict[str, flo
         "data": data,
         "settings": settings,
         **{name: round(value, 4) for name, value in figures.items()},
-        "command": " ".join(["python", *sys.argv]),
+        "command": command(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": f"{platform.machine()}, {os.cpu_count()} CPUs shared, 1 thread, torch {torch.__version__}",
+        "machine": f"{machine()}, 1 thread, torch {torch.__version__}",
     }
     RESULTS.parent.mkdir(exist_ok=True)
     with RESULTS.open("a") as file:

@@ -14,9 +14,6 @@ results/relation_gain.jsonl and writes the tables to results/relation_gain.md.
 from __future__ import annotations
 
 import json
-import platform
-import shlex
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import combinations, permutations
@@ -25,6 +22,7 @@ from statistics import mean
 from typing import Annotated, Any
 
 import typer
+from _machine import command, machine
 from scipy.stats import spearmanr
 
 from sa3dhp_core.atomic import write_text
@@ -223,8 +221,7 @@ def main(
     for seed in seeds:
         content = run(recipe_of(seed, steps), host, out / f"seed-{seed}", store=stages or out / "stages")
         by_seed[seed] = list(records_of(seed, content, measures(out / f"seed-{seed}", host)))
-    command = shlex.join(["python", *sys.argv])
-    facts = {"command": command, "date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": f"{platform.machine()}, 1 thread"}
+    facts = {"command": command(), "date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": f"{machine()}, 1 thread"}
     text = page(by_seed, **facts)
     print(text)
     write_text(RESULTS / "relation_gain.md", text)

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import json
 import math
-import platform
-import sys
 import tempfile
 import time
 from datetime import UTC, datetime
@@ -21,6 +19,7 @@ from typing import Any
 
 import torch
 import typer
+from _machine import command, machine
 from torch import Tensor, nn
 
 from sa3dhp_core.atomic import generator_for
@@ -180,9 +179,9 @@ def main(
     table: dict[str, Any] = {"use": network, **({"steps": steps} if steps else {}), **json.loads(keys)}
     chosen = tuple(text.strip() for text in only.split(";") if text.strip())
     shared = {
-        "command": " ".join(["python", *sys.argv]),
+        "command": command(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} thread(s), torch {torch.__version__}",
+        "machine": f"{machine()}, {torch.get_num_threads()} thread(s), torch {torch.__version__}",
     }
     print(f"{'':2}{'relation':32}{'distance':>9}{'relative':>9}{'network':>9}{'identity':>9}{'floor':>7} mm  train s")
     for space, relations in (("z", POSE), ("v", MOTION)):

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from _machine import command, machine
 
 from sa3dhp_core.host import Host
 
@@ -48,9 +49,9 @@ def main(
 ) -> None:
     """Print the table and append its records."""
     facts: dict[str, Any] = {
-        "command": " ".join(["python", *sys.argv]),
+        "command": command(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": f"{_processor()}, {len(os.sched_getaffinity(0))} cores",
+        "machine": machine(),
         "python": platform.python_version(),
         "load_before": round(os.getloadavg()[0], 2),
         "distributions": len(list(distributions())),
@@ -102,14 +103,6 @@ def _computing_s() -> float:
     """User and system time of all processes that this one has waited for."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

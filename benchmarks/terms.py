@@ -11,22 +11,20 @@ results/terms.jsonl.
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import attrs
 import torch
 import typer
+from _machine import command, machine
 
 from sa3dhp_core.atomic import generator_for, read_tensors
 from sa3dhp_core.engine import Engine
 from sa3dhp_core.engine.averaging import load_named
 from sa3dhp_core.engine.checkpoint import WEIGHTS, load_weights
 from sa3dhp_core.host import Host
-from sa3dhp_core.runner import recipe_of, stage_folders
+from sa3dhp_core.runner import Context, recipe_of, stage_folders
 from sa3dhp_core.sinks import SinkBoard
 from sa3dhp_core.types import WHOLE
 from sa3dhp_self_adaptation.method import SelfAdaptation, row_stage
@@ -47,22 +45,6 @@ ROWS = [
 ]
 
 
-@attrs.frozen
-class Context:
-    """A stage's surroundings, for reading alone."""
-
-    folders: dict[str, Path]
-    engine: Any
-    seed: int
-    folder: Path = Path()
-    name: str = "terms"
-    sinks: Any = None
-
-    def of(self, stage: str) -> Path:
-        """Folder of a finished stage."""
-        return self.folders[stage]
-
-
 @torch.no_grad()
 def measured(run: Path, rows: list[str], of: str, steps: int) -> dict[str, dict[str, float]]:
     """Row to term to mean value over the same `steps` draws."""
@@ -71,7 +53,9 @@ def measured(run: Path, rows: list[str], of: str, steps: int) -> dict[str, dict[
         "method", {"use": recipe.method, **recipe.settings}, "settings", recipe=recipe, host=host
     )
     folders = stage_folders(run)
-    context = Context(folders, Engine(recipe.engine, recipe.seed, SinkBoard(())), recipe.seed)
+    board = SinkBoard(())
+    engine = Engine(recipe.engine, recipe.seed, board)
+    context = Context(run, "terms", recipe.seed, engine, board, run, folders)
     method.space.load_pose_prior(context.of("pose_prior"), context.engine.device)
     longest = next(row for row in method.rows if row.name == of)
     found = {}
@@ -113,7 +97,7 @@ def main(
     every = [measured(run, rows, of, steps) for run in runs]
     terms = list(dict.fromkeys(term for found in every[0].values() for term in found))
     lines = ["| encoder | " + " | ".join(terms) + " |", "| --- |" + " ---: |" * len(terms)]
-    facts = {"command": shlex.join(["python", *sys.argv]), "date": f"{datetime.now(UTC):%Y-%m-%d}", "of": of}
+    facts = {"command": command(), "machine": machine(), "date": f"{datetime.now(UTC):%Y-%m-%d}", "of": of}
     with RESULT.open("a", encoding="utf-8") as file:
         for row in rows:
             cells = []

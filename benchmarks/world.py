@@ -13,8 +13,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import os
-import platform
 import subprocess
 import sys
 import time
@@ -22,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from _machine import command, loaded_machine
 from torch import Tensor
 
 from sa3dhp_core.atomic import generator_for
@@ -132,14 +131,6 @@ def speed(processes: int, seconds: float) -> dict[str, float]:
     return out
 
 
-def machine() -> dict[str, object]:
-    """Where this ran."""
-    info = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    load = os.getloadavg()[0]
-    return {"cores": os.cpu_count(), "cpu": names[0] if names else platform.processor(), "load_before": round(load, 2)}
-
-
 def main() -> None:
     """Measure, print, append."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -155,9 +146,9 @@ def main() -> None:
         print(images_per_second(arguments.worker, arguments.seconds))
         return
     record: dict[str, object] = {
-        "command": " ".join(["python", *sys.argv]),
+        "command": command(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
+        "machine": loaded_machine(),
         "speed_images_s": {str(count): speed(count, arguments.seconds) for count in arguments.processes},
     }
     print("images/s at 64 px, motion included (processes of one thread)")

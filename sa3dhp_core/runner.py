@@ -28,6 +28,7 @@ from sa3dhp_core.engine_config import EngineConfig
 from sa3dhp_core.environment import describe_environment
 from sa3dhp_core.errors import RunError
 from sa3dhp_core.host import Host
+from sa3dhp_core.protocols.exportable import Exportable
 from sa3dhp_core.protocols.latent import TrainedLatent
 from sa3dhp_core.protocols.lifter import TrainedLifter
 from sa3dhp_core.protocols.method import Method, Stage
@@ -208,6 +209,25 @@ def predict(out: Path, host: Host, source: Path, changes: Sequence[str] = ()) ->
     method = _method_that(recipe, host, out, "predict", "prediction from files", LIFTS)
     clips: Iterator[PosedClip] = method.predict(_finished(out), _quiet_engine(recipe), source, changes)
     return clips
+
+
+def exportable(out: Path, host: Host, row: str | None = None) -> Exportable:
+    """The model of a run's row, to be taken home; asks the run's method. It is loaded on the CPU, wherever it learned.
+
+    Args:
+        out: the run directory; its rows need not be scored.
+        host: with the plugins.
+        row: a name; the method's main result if None.
+
+    Raises:
+        RunError: `out` is no run, its method exports nothing, or a stage of it is not done.
+        RecipeError: there is no such row.
+    """
+    recipe = recipe_of(out)
+    method = _method_that(recipe, host, out, "exportable", "model to export")
+    engine = Engine(EngineConfig(device="cpu"), recipe.seed, SinkBoard(()))
+    found: Exportable = method.exportable(_finished(out), engine, row)
+    return found
 
 
 def _finished(out: Path) -> _Finished:

@@ -149,7 +149,7 @@ class LabelledBatch:
         poses: ``(B, J, 3)`` metres, root-relative, in the crop's virtual camera.
         parts: ``(B, H, W)`` uint8 part labels (0 is background; see `PartLabels`), where the data set has them.
         intrinsics: ``(B, 3, 3)`` of the virtual camera, pixels.
-        keypoints: ``(B, J, 2)`` projected joints, pixels of the crop, where the data set has them.
+        keypoints: ``(B, J, 2)`` projected joints, pixels of the crop, where the data set has them; NaN where unseen.
     """
 
     images: Tensor

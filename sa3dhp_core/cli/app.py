@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from sa3dhp_core import __version__
-from sa3dhp_core.cli import console, data, doctor, plugins, protocols, recipes, runs
+from sa3dhp_core.cli import console, data, doctor, export, plugins, protocols, recipes, runs
 from sa3dhp_core.cli.commands import command_of
 from sa3dhp_core.cli.session import Session, session
 from sa3dhp_core.components import BUILT_IN, Component
@@ -38,6 +38,7 @@ def make_app(host: Host) -> typer.Typer:
     app.callback(invoke_without_command=True)(_options)
     app.add_typer(recipes.app, name="recipes")
     runs.add_to(app)
+    app.command("export")(export.export)
     app.add_typer(plugins.app, name="plugins")
     app.add_typer(protocols.app, name="protocols")
     app.add_typer(data.app, name="data")

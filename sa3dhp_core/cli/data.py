@@ -31,12 +31,20 @@ def show(
     data: Annotated[str, typer.Argument(metavar="ID", help="A data set's id.", show_default=False)],
 ) -> None:
     """Show a data set's card (layout, units, joints, splits, known defects) and its keys."""
-    host, carded = session(context).host, data in card_ids("datasets")
-    if carded:
+    host, card = session(context).host, _card_of(data)
+    if card is not None:
         import tomlkit
 
-        print(tomlkit.dumps(read_card("datasets", data)), end="")
+        print(tomlkit.dumps(read_card("datasets", card)), end="")
     read = any(offer.component.id == data for noun in NOUNS for offer in host.components(noun))
-    for offer in plugins.find_offers(host, data, NOUNS) if read or not carded else ():
+    for offer in plugins.find_offers(host, data, NOUNS) if read or card is None else ():
         print()
         plugins.show_offer(offer)
+
+
+def _card_of(data: str) -> str | None:
+    """The card of this id, else one that names the component."""
+    cards = card_ids("datasets")
+    if data in cards:
+        return data
+    return next((card for card in cards if data in read_card("datasets", card).get("components", ())), None)

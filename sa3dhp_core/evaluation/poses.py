@@ -100,11 +100,12 @@ class Accumulator:
         if self._count == 0:
             raise DataError(f"nothing to evaluate by {self._protocol.id!r}", expected="at least one sample that counts")
         means, names = self._better().tolist(), self._reading.names
+        joints = means[: len(names)]  # of cps one more follows: that of the whole pose
         return Evaluation(
             protocol=self._protocol.id,
             value=means[-1] if self._protocol.metric == "cps" else math.fsum(means) / len(means),
             unit=self._protocol.unit,
-            per_joint=dict(zip(names, means, strict=False)),
+            per_joint=dict(zip(names, joints, strict=True)),
             count=self._count,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -148,7 +149,7 @@ def _contradictions(card: Protocol) -> Iterator[tuple[str, object, object]]:
     if set(card.oracle_inputs) != set(told := list(_oracles(card))):
         yield "oracle_inputs", list(card.oracle_inputs), told
     least, most, words = THRESHOLDS.get(card.metric, (0, 0, "none"))
-    steps = zip(card.thresholds_mm, card.thresholds_mm[1:], strict=False)
+    steps = pairwise(card.thresholds_mm)
     if not least <= len(card.thresholds_mm) <= most or any(low >= high for low, high in steps):
         yield "thresholds_mm", list(card.thresholds_mm), words
     if card.frames.stride < 1:

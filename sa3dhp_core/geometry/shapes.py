@@ -27,12 +27,18 @@ def fit_all(*operands: tuple[Tensor, int]) -> list[Tensor]:
     lead = max(tensor.dim() - core for tensor, core in operands)
     fitted = [fit(tensor, core, lead) for tensor, core in operands]
     leading = [tuple(tensor.shape[:lead]) for tensor in fitted]
-    if any(len({size for size in sizes if size != 1}) > 1 for sizes in zip(*leading, strict=True)):
+    if not all(_agree(sizes) for sizes in zip(*leading, strict=True)):
         found = " and ".join(str(tuple(tensor.shape[: tensor.dim() - core])) for tensor, core in operands)
         raise DataError(
             "leading axes do not fit one another", found=found, expected="equal sizes from the first axis on"
         )
     return fitted
+
+
+def _agree(sizes: tuple[int, ...]) -> bool:
+    """Whether all sizes but 1 are equal. While a graph is traced they are symbols, which no set can hold."""
+    own = [size for size in sizes if size != 1]
+    return all(size == own[0] for size in own)
 
 
 def need(tensor: Tensor, name: str, *core: int | None) -> None:

@@ -69,8 +69,9 @@ class Method(Protocol):
     It may also have ``evaluate(folders, engine, data, protocol) -> list[dict]``, for `sa3dhp eval`,
     ``latent_space(folders, engine) -> TrainedLatent`` (`sa3dhp_core.protocols.latent`), for what measures a run's
     latent space, ``trained_lifter(folders, engine) -> TrainedLifter`` (`sa3dhp_core.protocols.lifter`), for what uses a
-    run's lifter, and ``predict(folders, engine, source, changes) -> Iterator[PosedClip]``
-    (`sa3dhp_core.protocols.prediction`), for `sa3dhp predict`. They read stages by ``folders[name]``; where one is not
+    run's lifter, ``predict(folders, engine, source, changes) -> Iterator[PosedClip]``
+    (`sa3dhp_core.protocols.prediction`), for `sa3dhp predict`, and ``exportable(folders, engine, row) -> Exportable``
+    (`sa3dhp_core.protocols.exportable`), for `sa3dhp export`. They read stages by ``folders[name]``; where one is not
     done, that says how to finish it.
     """
 

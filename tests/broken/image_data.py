@@ -200,6 +200,15 @@ def inputs(folder: Path) -> dict[str, Any]:
     return {"path": str(folder)}
 
 
+class Headless(Noise):
+    """Heads were not seen."""
+
+    def keypoints(self, poses: Tensor, camera: Tensor) -> Tensor:
+        seen = super().keypoints(poses, camera)
+        seen[:, BODY.index("head")] = torch.nan
+        return seen
+
+
 class Unlabelled(Noise):
     """Has no poses."""
 
@@ -226,7 +235,11 @@ READING = Component(
     f"{PLACE}:Written",
     example=f"{PLACE}:inputs",
 )
-GOOD = [made(Noise, "labels", "clips", "parts", "families"), attrs.evolve(made(Unlabelled, "clips"), figures={})]
+GOOD = [
+    made(Noise, "labels", "clips", "parts", "families"),
+    attrs.evolve(made(Unlabelled, "clips"), figures={}),
+    attrs.evolve(made(Headless, "labels"), figures={}),
+]
 BROKEN = {
     "names-its-splits": made(Trainless),
     "states-what-it-is": made(Unlicensed),

@@ -45,16 +45,22 @@ def imported(paths: Iterable[Path]) -> set[str]:
     return names
 
 
+EXTRAS = {"conformance": "testing", "export": "export"}
+"""Rooms whose libraries come with an extra."""
+
+
 def undeclared(home: Path, package: Path) -> list[str]:
     """What a package imports and neither the standard library, itself nor its distribution's requirements give.
 
-    Its room `conformance`, if it has one, may also import what the extra `testing` brings.
+    A room of `EXTRAS`, if there is one, may also import what its extra brings.
     """
     project = settings_of(home)["project"]
-    kit = set((package / "conformance").rglob("*.py"))
-    texts = project["dependencies"]
-    more = project.get("optional-dependencies", {}).get("testing", [])
-    return sorted(_foreign(set(package.rglob("*.py")) - kit, package, texts) | _foreign(kit, package, [*texts, *more]))
+    texts, extras = project["dependencies"], project.get("optional-dependencies", {})
+    rooms = {extra: set((package / room).rglob("*.py")) for room, extra in EXTRAS.items()}
+    found = _foreign(set(package.rglob("*.py")).difference(*rooms.values()), package, texts)
+    for extra, room in rooms.items():
+        found |= _foreign(room, package, [*texts, *extras.get(extra, [])])
+    return sorted(found)
 
 
 def _foreign(paths: Iterable[Path], package: Path, requirements: list[str]) -> set[NormalizedName]:

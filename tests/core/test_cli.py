@@ -36,7 +36,7 @@ def test_version_and_help(call: Call) -> None:
     for arguments in (["--help"], []):
         done = call(*arguments)
         assert done.returncode == 0
-        for command in "recipes run resume eval predict report plugins protocols data doctor".split():
+        for command in "recipes run resume eval predict report export plugins protocols data doctor".split():
             assert command in done.stdout
 
 
@@ -103,10 +103,11 @@ def test_run_refuses_a_wrong_recipe_before_any_work(call: Call, toy: str, recipe
     assert debug.returncode == 2 and "Traceback" in debug.stderr and "did you mean 'method'" in debug.stderr
 
 
-def test_resume_eval_predict_and_report_refuse_what_is_no_run(call: Call, toy: str, tmp_path: Path) -> None:
+def test_commands_that_need_a_run_refuse_what_is_none(call: Call, toy: str, tmp_path: Path) -> None:
     folder = str(tmp_path / "nowhere")
     predict = ["predict", folder, "x.npz", "--out", str(tmp_path / "poses")]
-    for arguments in (["resume", folder], ["eval", folder, "--data", "x"], predict, ["report", folder]):
+    evaluate, export = ["eval", folder, "--data", "x"], ["export", folder, "--format", "torch-export"]
+    for arguments in (["resume", folder], evaluate, predict, ["report", folder], export):
         done = call(*arguments, only=toy)
         assert done.returncode == 2, done.stderr
         assert folder in done.stderr and "Traceback" not in done.stderr

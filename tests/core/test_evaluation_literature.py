@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,7 @@ def correct_poses_score(prediction: Array, truth: Array, facts: FrameFacts) -> f
         apart = moved(pose, true) - true
         worst.append(max(1000 * length(apart[j]) for j in ALL_17 if j != 7))
     curve = [sum(w < limit for w in worst) / len(worst) for limit in range(1, 301)]
-    return sum((low + high) / 2 for low, high in zip(curve, curve[1:], strict=False))
+    return sum((low + high) / 2 for low, high in pairwise(curve))
 
 
 SA3DHP_PARENTS = (0, 0, 1, 2, 3, 1, 5, 6, 1, 0, 9, 10, 11, 0, 13, 14, 15)

@@ -70,6 +70,23 @@ def test_a_matrix_per_clip_acts_on_all_its_frames_even_when_sizes_coincide() -> 
             torch.testing.assert_close(got[clip, frame], act_on_poses(matrix[clip], body[clip, frame], HOUSE))
 
 
+class Mirrored(torch.nn.Module):
+    """The mirror's action on any number of poses."""
+
+    def forward(self, body: Tensor) -> Tensor:
+        """``(B, J, 3)`` to the same."""
+        return act_on_poses(mirror_matrix(), body, HOUSE)
+
+
+def test_the_action_can_be_traced_for_any_number_of_poses() -> None:
+    traced = torch.export.export(
+        Mirrored(), (random_poses(HOUSE, 0, 3),), dynamic_shapes=({0: torch.export.Dim("batch")},)
+    ).module()
+    for count in (1, 7):
+        body = random_poses(HOUSE, 1, count)
+        assert torch.equal(traced(body), Mirrored()(body))
+
+
 def test_one_pose_under_many_elements() -> None:
     matrix = torch.stack([torch.eye(3), mirror_matrix()])
     got = act_on_poses(matrix, random_poses(HOUSE, 0, dtype=torch.float32), HOUSE)

@@ -273,6 +273,7 @@ LATENT = """
     import counting_plugin
     from sa3dhp_core.components import Component
     from sa3dhp_core.hookspecs import hookimpl
+    from sa3dhp_core.protocols.exportable import Exportable
     from sa3dhp_core.protocols.latent import TrainedLatent
     from sa3dhp_core.protocols.lifter import TrainedLifter
 
@@ -285,6 +286,10 @@ LATENT = """
 
         def trained_lifter(self, folders, engine):
             return TrainedLifter(None, None, ("train",), None, {"weights": (folders["prior"] / "value").read_text()})
+
+        def exportable(self, folders, engine, row):
+            weights = (folders["prior"] / "value").read_text()
+            return Exportable(None, (), None, None, "camera", row or "main", {}, {"weights": weights})
 
     def build(config, *, recipe, host):
         return Method(config, recipe, host)
@@ -308,6 +313,8 @@ def test_a_latent_space_and_a_lifter_are_had_before_the_rows_are_done(
         runner.trained_lifter(out, Host.load())
     with pytest.raises(RunError, match="offers no prediction from files(.|\n)*an npz file of 2D keypoints"):
         runner.predict(out, Host.load(), tmp_path / "keypoints.npz")
+    with pytest.raises(RunError, match="offers no model to export"):
+        runner.exportable(out, Host.load())
     distribute("latent-plugin", LATENT)  # type: ignore[operator]
     monkeypatch.setenv("SA3DHP_PLUGINS", "counting-plugin,latent-plugin")
     given = attrs.evolve(recipe(fail="row"), method="latent", id="latent")
@@ -316,11 +323,15 @@ def test_a_latent_space_and_a_lifter_are_had_before_the_rows_are_done(
     latent = runner.trained_latent(lost, Host.load())
     assert 0 < float(latent.split) < 1 and latent.device.type == "cpu"
     assert runner.trained_lifter(lost, Host.load()).identity == {"weights": latent.split}
+    models = [runner.exportable(lost, Host.load(), row) for row in (None, "other")]
+    assert [model.row for model in models] == ["main", "other"] and models[0].facts == {"weights": latent.split}
     (runner.stage_folders(lost)["prior"] / runner.DONE).unlink()
     with pytest.raises(RunError, match=f"stage 'prior' is not done(.|\n)*sa3dhp resume {lost}"):
         runner.trained_latent(lost, Host.load())
     with pytest.raises(RunError, match="stage 'prior' is not done"):
         runner.trained_lifter(lost, Host.load())
+    with pytest.raises(RunError, match="stage 'prior' is not done"):
+        runner.exportable(lost, Host.load())
     (lost / runner.STAGES).unlink()
     with pytest.raises(RunError, match="stage 'prior' is not done"):
         runner.trained_latent(lost, Host.load())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
@@ -15,7 +17,7 @@ def test_factors_rise_then_fall_to_the_floor(steps: int, warm_up: int, floor: fl
     factors = [warm_cosine(step, steps, warm_up, floor) for step in range(steps + 1)]
     assert all(0 < factor <= 1 for factor in factors[:-1])
     after = factors[min(warm_up, steps) :]
-    assert all(a >= b for a, b in zip(after, after[1:], strict=False))
+    assert all(a >= b for a, b in pairwise(after))
     assert factors[-1] == pytest.approx(floor, abs=1e-9) or steps < warm_up + 1
     assert warm_cosine(2 * steps + warm_up, steps, warm_up, floor) == pytest.approx(floor, abs=1e-9)
 

@@ -83,7 +83,9 @@ def _lowered(host: Host, path: str, config: Any) -> Iterator[str]:
         if value is None:
             continue
         if noun := field.metadata.get("component"):
-            yield from _lowered(host, inner, host.config(noun, value, inner))
+            several = [(f"{inner}.{k}", item) for k, item in enumerate(value)] if isinstance(value, tuple) else []
+            for place, table in several or [(inner, value)]:
+                yield from _lowered(host, place, host.config(noun, table, place))
         elif attrs.has(type(value)):
             yield from _lowered(host, inner, value)
         elif field.name in SMALL and isinstance(value, (int, float)) and value > SMALL[field.name]:

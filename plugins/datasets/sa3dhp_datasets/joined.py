@@ -112,21 +112,30 @@ class _Several:
         return tuple(chain.from_iterable(part.families() for part in self._all))
 
     def frame_facts(self) -> FrameFacts:
-        """What all parts tell of their frames."""
+        """What the parts tell of their frames; a frame of a part that tells no name has none, and carries no flag."""
         told = [facts_of(part) or FrameFacts() for part in self._all]
-        shared = set.intersection(*(set(facts.flags) for facts in told))
+        sizes = [len(part.clip_index()) for part in self._all]
         numbers = [facts.numbers for facts in told if facts.numbers is not None]
+        flags = {name for facts in told for name in facts.flags}
         return FrameFacts(
-            _names([facts.subjects for facts in told]),
-            _names([facts.cameras for facts in told]),
+            _names([facts.subjects for facts in told], sizes),
+            _names([facts.cameras for facts in told], sizes),
             torch.cat(numbers) if len(numbers) == len(told) else None,
-            {name: torch.cat([facts.flags[name] for facts in told]) for name in sorted(shared)},
+            {
+                name: torch.cat([_flag(facts, name, size) for facts, size in zip(told, sizes, strict=True)])
+                for name in sorted(flags)
+            },
         )
 
 
-def _names(each: Sequence[Sequence[str] | None]) -> list[str] | None:
-    known = [names for names in each if names is not None]
-    return list(chain.from_iterable(known)) if len(known) == len(each) else None
+def _names(each: Sequence[Sequence[str] | None], sizes: Sequence[int]) -> list[str] | None:
+    if all(names is None for names in each):
+        return None
+    return [name for names, size in zip(each, sizes, strict=True) for name in (names or [""] * size)]
+
+
+def _flag(facts: FrameFacts, name: str, size: int) -> Tensor:
+    return facts.flags.get(name, torch.zeros(size, dtype=torch.bool))
 
 
 class JoinedImages(_Several):
@@ -178,15 +187,20 @@ def _need_one_size(images: Sequence[Tensor]) -> None:
 
 
 class JoinedClips(_Several):
-    """`Clips` of several sets; raises `DataError` where their frame rates differ."""
+    """`Clips` of several sets."""
 
     def __init__(self, parts: Sequence[Clips], weights: Sequence[float]) -> None:
         super().__init__(parts, weights)
         self._parts = parts
-        self.fps = one_rate((part.fps for part in parts), "parts")
+
+    @property
+    def fps(self) -> float:
+        """That of all parts; raises `DataError` where theirs differ, so that windows would."""
+        return one_rate((part.fps for part in self._parts), "parts")
 
     def draw(self, count: int, frames: int, generator: torch.Generator, shard: Shard = WHOLE) -> ClipBatch:
-        """`count` windows, each of a part drawn by its weight; this rank's shard."""
+        """`count` windows, each of a part drawn by its weight; this rank's shard. Raises `DataError` as `fps` does."""
+        _ = self.fps
         found: list[tuple[ClipBatch, int]] = []
         before = clips = 0
         for part, several in zip(self._parts, counts_of(self._shares, count, generator), strict=True):

@@ -19,8 +19,10 @@ from sa3dhp_core.keypoint_store import ArrayKeypoints, read_truth, write_keypoin
 from sa3dhp_core.store import split_file
 from sa3dhp_core.types import Skeleton
 from sa3dhp_datasets.config import LiftingNpzConfig
+from sa3dhp_datasets.expected_arrays import need_unit
 from sa3dhp_datasets.inputs import SPLITS, name_hash
 from sa3dhp_datasets.joint_names import Means, means, table, taken
+from sa3dhp_datasets.layouts import is_archive, neighbour, nothing_found
 from sa3dhp_datasets.object_npz import read_objects
 from sa3dhp_datasets.rig_of_cameras import Cameras, plain_camera, read_cameras
 
@@ -52,20 +54,23 @@ def find_files(config: LiftingNpzConfig) -> Files:
     if not config.path:
         raise DataError("no input path is given", expected="`path`: a data_2d_*.npz file or a folder of one")
     given = Path(config.path).expanduser()
-    points = _only(given, "data_2d_*.npz", needed=True) if given.is_dir() else given
-    assert points is not None
+    points = _only(given, "data_2d_*.npz") if given.is_dir() else given
+    if points is None:
+        raise nothing_found(given, "one data_2d_*.npz, data_3d_*.npz and cameras.json")
     if not points.is_file():
-        raise DataError("no such file or folder", where=str(points))
-    truth = _only(points.parent, "data_3d_*.npz", needed=False) if not config.truth else Path(config.truth).expanduser()
+        raise DataError("no such file or folder", where=str(points), hint=neighbour(points))
+    if is_archive(points):
+        raise DataError("an archive where an npz file is due", where=str(points), hint="unpack it first")
+    truth = _only(points.parent, "data_3d_*.npz") if not config.truth else Path(config.truth).expanduser()
     beside = points.parent / "cameras.json"
     cameras = Path(config.cameras).expanduser() if config.cameras else beside if beside.is_file() else None
     return Files(points, None if config.truth == "none" else truth, cameras)
 
 
-def _only(folder: Path, pattern: str, needed: bool) -> Path | None:
+def _only(folder: Path, pattern: str) -> Path | None:
     found = sorted(folder.glob(pattern))
-    if len(found) > 1 or (needed and not found):
-        names = ", ".join(path.name for path in found) or "none"
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
         raise DataError(f"not exactly one {pattern}", where=str(folder), found=names, hint="name the file")
     return found[0] if found else None
 
@@ -242,4 +247,5 @@ def _solid(truth: Mapping[str, Mapping[str, Any]], subject: str, name: str, file
     solid = taken(_frames(values, (3,), len(columns), where), means(columns, body, {}, where))
     if not np.isfinite(solid).all():
         raise DataError("true joints are not finite", where=where, found="NaN or infinity")
+    need_unit(solid, "metre", where, body)
     return solid - solid[:, [body.index(body.root)]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from PIL import Image, UnidentifiedImageError
 
 from sa3dhp_core.errors import DataError
 from sa3dhp_datasets.footage import Footage, frames, probe
+
+_WIDEST_GAP = 1000
+"""Numbers to pictures, above which the numbers are something else."""
 
 
 @attrs.frozen(eq=False)
@@ -76,6 +80,33 @@ class ImageFiles:
                         found = f"{image.size[0]} x {image.size[1]}"
                         raise DataError("the image has another size", where=str(path), found=found, expected=expected)
                     yield number, _pixels(image, path)
+
+
+def numbered(folder: Path, prefix: str = "") -> list[Path]:
+    """The image files of a folder in the order of the numbers that their names end in, from 0 if there is one, else 1.
+
+    Args:
+        folder: looked at itself, nothing below it; no file is found where there is none.
+        prefix: how their names begin (``img_3_`` of ``img_3_000001.jpg``).
+
+    Returns:
+        A path a number; numbers that are missing between have paths too, so that places agree with numbers.
+
+    Raises:
+        DataError: the numbers have gaps so wide that they are none of pictures in a row.
+    """
+    name = re.compile(rf"({re.escape(prefix)}(?:.*\D)?)(\d+)(\.(?:jpe?g|png))", re.IGNORECASE)
+    inside = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    found = {int(match[2]): match for match in map(name.fullmatch, inside) if match}
+    first, last = 0 if 0 in found else 1, max(found, default=0)
+    if last > _WIDEST_GAP * (len(found) + 1):
+        raise DataError("the pictures are not numbered in a row", where=str(folder), found=f"{len(found)} up to {last}")
+    stem, digits, ending = found[last].groups() if found else ("", "", "")
+    return [
+        folder / (found[number][0] if number in found else f"{stem}{number:0{len(digits)}d}{ending}")
+        for number in range(first, last + 1)
+        if found
+    ]
 
 
 def _opened(path: Path) -> Image.Image:

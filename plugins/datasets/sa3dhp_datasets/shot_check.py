@@ -24,8 +24,16 @@ UNEVEN = 1.25
 """Ratio of the bones of a pair beyond which left and right cannot be one person's."""
 
 
-def checked(shots: Iterable[tuple[str, Shot]]) -> DataCheck:
-    """Read all shots once, holding no picture; see the reader for errors."""
+def checked(
+    shots: Iterable[tuple[str, Shot]], far_px: float = FAR_PX, bones_m: Mapping[str, float] | None = None
+) -> DataCheck:
+    """Read all shots once, holding no picture; see the reader for errors.
+
+    Args:
+        shots: with the split of each.
+        far_px: median projection error of a camera that is too large, where the set promises less than a hit.
+        bones_m: house joint to the usual length of its bone, where the set's joints lie elsewhere than the skeleton's.
+    """
     cameras: dict[str, list[_Seen]] = {}
     splits: dict[str, int] = {}
     subjects: dict[str, int] = {}
@@ -48,7 +56,7 @@ def checked(shots: Iterable[tuple[str, Shot]]) -> DataCheck:
         tuple(sorted(splits.items())),
         tuple(found),
         tuple(measured),
-        (*_of_cameras(found), *_of_bones(measured), *_of_pictures(unseen, sum(splits.values()))),
+        (*_of_cameras(found, far_px), *_of_bones(measured, bones_m or {}), *_of_pictures(unseen, sum(splits.values()))),
     )
 
 
@@ -105,14 +113,14 @@ def _bones(lengths: Mapping[str, Array]) -> Iterator[BoneCheck]:
         yield BoneCheck(joint, float(np.median(each)), min(each), max(each), varies)
 
 
-def _of_cameras(cameras: Iterable[CameraCheck]) -> Iterator[str]:
+def _of_cameras(cameras: Iterable[CameraCheck], far_px: float) -> Iterator[str]:
     for camera in cameras:
-        if camera.median_px is not None and camera.median_px > FAR_PX:
+        if camera.median_px is not None and camera.median_px > far_px:
             yield f"camera {camera.camera}: 3D joints project {camera.median_px:.1f} px away from the 2D joints"
 
 
-def _of_bones(bones: Sequence[BoneCheck]) -> Iterator[str]:
-    usual, known = skeleton().bone_lengths_m, {bone.joint: bone for bone in bones}
+def _of_bones(bones: Sequence[BoneCheck], own_m: Mapping[str, float]) -> Iterator[str]:
+    usual, known = {**skeleton().bone_lengths_m, **own_m}, {bone.joint: bone for bone in bones}
     for bone in bones:
         ratio = bone.median_m / usual[bone.joint]
         if not 1 / ODD_BONE < ratio < ODD_BONE:

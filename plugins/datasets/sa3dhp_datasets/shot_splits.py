@@ -74,8 +74,8 @@ class ShotSplits(ABC):
         return fingerprint_of(self._config)
 
     def check(self) -> DataCheck:
-        """What the files hold and what is wrong with it, without a picture; see `checked`."""
-        return checked(chosen(self._config, self._read))
+        """What the files hold and what is wrong with it, without a picture; see `checked` and the card, ``[check]``."""
+        return checked(chosen(self._config, self._read), **read_card("datasets", self._card).get("check", {}))
 
     def prepare(self, folder: Path) -> None:
         """Write all splits that have a clip; raises `DataError` on bad input and leaves no half-written split."""

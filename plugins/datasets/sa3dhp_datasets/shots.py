@@ -6,7 +6,8 @@ Opens no file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping
+from functools import cache
 from typing import Any, Protocol
 
 import attrs
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from sa3dhp_core.cards import read_card, skeleton
 from sa3dhp_core.errors import DataError
-from sa3dhp_datasets.joint_names import means, taken
+from sa3dhp_datasets.joint_names import Means, means, taken
 from sa3dhp_datasets.lens import Lens
 
 Array = NDArray[np.float64]
@@ -123,12 +124,18 @@ def house(values: Array, card: str, where: str, part: str | None = None) -> Arra
     Raises:
         DataError: another number of columns than the card lists.
     """
-    content = read_card("datasets", card)
-    content = content if part is None else content[part]
-    names: Sequence[str] = content["columns"]
+    names, columns = _mapping(card, part)
     if values.ndim != 3 or values.shape[1] != len(names):
         raise DataError("not this set's joints", where=where, found=values.shape, expected=f"(T, {len(names)}, D)")
-    return taken(values, means(names, skeleton(), content["joints"], where))
+    return taken(values, columns)
+
+
+@cache
+def _mapping(card: str, part: str | None) -> tuple[tuple[str, ...], Means]:
+    """A card's columns, and for each house joint those whose mean it is."""
+    content = read_card("datasets", card)
+    content = content if part is None else content[part]
+    return tuple(content["columns"]), means(content["columns"], skeleton(), content["joints"], f"datasets/{card}.toml")
 
 
 def boxes_of(keypoints: Array) -> Array:

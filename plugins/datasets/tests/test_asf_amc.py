@@ -48,7 +48,7 @@ def slow_end(asf: Asf, row: np.ndarray, index: int) -> tuple[np.ndarray, Rotatio
     """One bone of one frame, its parents by recursion; rotations by scipy (lower case: fixed axes)."""
     bone = asf.bones[index]
     first = sum(len(other.channels) for other in asf.bones[:index])
-    value = dict(zip(bone.channels, row[first:], strict=False))
+    value = dict(zip(bone.channels, row[first : first + len(bone.channels)], strict=True))
     order = bone.order.lower()
     own = Rotation.from_euler(order, [value.get(f"r{axis}", 0.0) for axis in order], degrees=True)
     axes = Rotation.from_euler(order, [bone.axes_deg["xyz".index(axis)] for axis in order], degrees=True)

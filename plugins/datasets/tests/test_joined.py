@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sa3dhp_core.errors import DataError, RecipeError
 from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.data import facts_of
-from sa3dhp_core.types import Shard
+from sa3dhp_core.types import FrameFacts, Shard
 from sa3dhp_datasets.example import FPS, video_folder
 from sa3dhp_datasets.joined import Joined, JoinedClips, JoinedImages, counts_of
 from sa3dhp_datasets.shard_example import shards
@@ -51,7 +51,8 @@ def test_everything_of_the_parts_is_there_once(opened: Any) -> None:
     assert images.clip_index().diff().ge(0).all() and int(images.clip_index()[-1]) == len(images.families()) - 1
     assert images.licence == f"{theirs[0].licence}; {theirs[1].licence}"
     facts = facts_of(images)
-    assert facts is not None and facts.subjects is None, "footage does not tell its subjects"
+    assert facts is not None and facts.subjects == ["S0"] * len(theirs[0]) + [""] * len(theirs[1])
+    assert facts.numbers is None and facts.flags == {}, "footage tells neither"
     assert torch.equal(torch.cat(list(clips.batches(7))), every)
     tracked = clips.tracked(torch.arange(len(images) * 51.0).reshape(-1, 17, 3))
     again = torch.cat([batch.poses for batch in tracked.batches(4)])
@@ -73,6 +74,22 @@ def test_ranks_share_a_batch(opened: Any, count: int, world: int, seed: int) -> 
         piece = clips.draw(count, 3, torch.Generator().manual_seed(seed), Shard(rank, world))
         assert torch.equal(piece.images, windows.images[rank::world])
         assert torch.equal(piece.clips, windows.clips[rank::world])
+
+
+def test_a_frame_carries_only_the_flags_of_its_own_set(opened: Any) -> None:
+    images, _, (_, room, apart) = opened
+    first = apart[0].labelled(room / "0", "train")
+    flagged = replace_facts(first, FrameFacts(flags={"valid_frame": torch.arange(len(first)) % 2 == 0}))
+    both = JoinedImages([flagged, apart[1].labelled(room / "1", "train")], [])
+    told = both.frame_facts().flags["valid_frame"]
+    assert torch.equal(told[: len(first)], torch.arange(len(first)) % 2 == 0) and not told[len(first) :].any()
+    assert len(told) == len(images)
+
+
+def replace_facts(images: Any, facts: FrameFacts) -> Any:
+    """The same split, telling other facts."""
+    images.frame_facts = lambda: facts
+    return images
 
 
 def test_windows_name_the_clip_that_they_are_of(opened: Any) -> None:
@@ -106,7 +123,8 @@ def test_parts_that_do_not_fit_are_named(tables: Any, tmp_path: Path) -> None:
     odd = built(tables[0], {**tables[1], "size": 16, "fps": 10.0})
     odd.prepare(tmp_path)
     with pytest.raises(DataError, match=r"several frame rates(.|\n)*10, 20"):
-        odd.clips(tmp_path, "train")
+        odd.clips(tmp_path, "train").draw(2, 2, torch.Generator())
+    assert len(list(odd.clips(tmp_path, "train").batches(99))) == 2, "frames alone have no rate"
     with pytest.raises(DataError, match=r"crops of several sizes(.|\n)*16, 32"):
         odd.labelled(tmp_path, "train").draw(64, torch.Generator().manual_seed(0))
     with pytest.raises(DataError, match="no split 'tran'"):

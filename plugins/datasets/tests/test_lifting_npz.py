@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sa3dhp_core.cards import skeleton
+from sa3dhp_core.conformance.mutations import outcomes
 from sa3dhp_core.errors import DataError, RecipeError
 from sa3dhp_core.evaluation import evaluate, load_protocol
 from sa3dhp_core.geometry import root_position
@@ -23,7 +25,7 @@ from sa3dhp_core.host import Host
 from sa3dhp_datasets.config import LiftingNpzConfig, ProjectedPosesConfig
 from sa3dhp_datasets.keypoint_example import FRAMES, LENS, lifting_arrays, projected, write_lifting
 from sa3dhp_datasets.lens import Lens
-from sa3dhp_datasets.lifting_npz import LiftingNpz
+from sa3dhp_datasets.lifting_npz import LiftingNpz, read_clips
 from sa3dhp_datasets.object_npz import read_objects
 from sa3dhp_datasets.projected import ProjectedPoses
 
@@ -116,8 +118,6 @@ class Evil:
 
 @pytest.mark.parametrize("protocol", [0, 2, 4, 5])
 def test_nothing_in_a_file_runs(protocol: int, tmp_path: Path) -> None:
-    import zipfile
-
     marked = Path("/tmp/sa3dhp-was-here")
     assert not marked.exists()
     path = tmp_path / "data_2d_evil.npz"
@@ -133,8 +133,6 @@ def test_nothing_in_a_file_runs(protocol: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 def test_what_numpy_pickles_is_read(protocol: int, tmp_path: Path) -> None:
-    import zipfile
-
     content = {"S1": {"a": [np.arange(6.0).reshape(1, 3, 2), np.float32(3)], "b": np.array(["x", "yy"])}}
     header = tmp_path / "header.npy"
     np.save(header, np.array({}, dtype=object))
@@ -201,6 +199,10 @@ WRONG: dict[str, tuple[Change, str]] = {
     ),
     "a clip without truth": (lambda flat, solid, rig: solid["S5"].pop("walk_2"), "no truth"),
     "NaN in the truth": (lambda flat, solid, rig: solid["S1"]["walk_1"].fill(np.nan), "not finite"),
+    "millimetres in the truth": (
+        lambda flat, solid, rig: solid["S5"].update(walk_2=solid["S5"]["walk_2"] * 1000),
+        "S5/walk_2: looks like millimetres; expected metres",
+    ),
     "too few joints": (
         lambda flat, solid, rig: flat["S1"].update(walk_1=[np.zeros((FRAMES, 16, 2))]),
         r"S1/walk_1, camera 0: a clip of another shape",
@@ -244,7 +246,7 @@ def test_missing_and_ambiguous_paths_are_named(tmp_path: Path) -> None:
     for keys, message in (({"path": ""}, "no input path"), ({"path": str(tmp_path / "x.npz")}, "no such file")):
         with pytest.raises(DataError, match=message):
             LiftingNpz(LiftingNpzConfig(**keys), host=Host(())).prepare(tmp_path / "out")
-    with pytest.raises(DataError, match="not exactly one"):
+    with pytest.raises(DataError, match=r"does not hold this data set[\s\S]*an empty folder"):
         reader(tmp_path).prepare(tmp_path / "out")
     write_lifting(tmp_path, *lifting_arrays())
     with pytest.raises(DataError, match="'test' has no clip"):
@@ -254,6 +256,32 @@ def test_missing_and_ambiguous_paths_are_named(tmp_path: Path) -> None:
     (tmp_path / "cameras.json").write_text(json.dumps([1]))
     with pytest.raises(DataError, match="another form"):
         reader(tmp_path).prepare(tmp_path / "out")
+
+
+def test_archives_other_sets_and_several_files_are_named(tmp_path: Path) -> None:
+    (tmp_path / "S1" / "Seq1").mkdir(parents=True)
+    (tmp_path / "S1" / "Seq1" / "annot.mat").touch()
+    with pytest.raises(DataError, match="this looks like MPI-INF-3DHP, training set"):
+        reader(tmp_path).prepare(tmp_path / "out")
+    with zipfile.ZipFile(tmp_path / "lifting.zip", "w") as archive:
+        archive.writestr("data_2d_h36m_gt.npz", b"")
+    with pytest.raises(DataError, match=r"an archive[\s\S]*unpack it first"):
+        reader(tmp_path / "lifting.zip").prepare(tmp_path / "out")
+    path = write_lifting(tmp_path, *lifting_arrays()) / "data_2d_toy_gt.npz"
+    path.with_name("data_2d_toy_cpn.npz").write_bytes(path.read_bytes())
+    with pytest.raises(DataError, match=r"not exactly one[\s\S]*data_2d_toy_cpn.npz, data_2d_toy_gt.npz"):
+        reader(tmp_path).prepare(tmp_path / "out")
+
+
+def test_spoilt_files_are_read_or_refused(tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    write_lifting(tmp_path / "whole", *lifting_arrays())
+
+    def attempt(folder: Path) -> object:
+        return list(read_clips(LiftingNpzConfig(path=str(folder))))
+
+    found = outcomes(attempt, tmp_path / "whole", tmp_path / "spoilt", range(240))
+    assert found["refused"] > 100 and found["read"] > 5
 
 
 def test_any_pose_data_is_seen_by_given_cameras(tmp_path: Path) -> None:

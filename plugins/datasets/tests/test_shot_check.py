@@ -83,6 +83,13 @@ def _beside(person: Person) -> Any:
     return person.keypoints + [3.0, 0.0]
 
 
+def test_a_set_may_promise_less_and_have_bones_of_its_own() -> None:
+    """Detections lie beside projections; another body's hips are elsewhere."""
+    shots = [("train", shot(lambda person: attrs.evolve(person, keypoints=_beside(person))))]
+    assert checked(shots, far_px=5.0).problems == ()
+    assert len(checked(shots, far_px=2.0, bones_m={"left_hip": 0.05, "right_hip": 0.05}).problems) == 3
+
+
 def test_keypoints_that_were_projected_prove_nothing() -> None:
     person = person_of(0, np.arange(FRAMES), LENS, joints=standing())
     assert person is not None

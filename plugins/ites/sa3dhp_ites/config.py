@@ -65,6 +65,11 @@ class Optimisation:
     rotations: int = _key(4, "random rotations of each frame in a cycle", ge(1))
     cycle: float = _key(1.0, "weight of the published cycle: a teacher's invariance, a student's equivariance", ge(0.0))
 
+    @property
+    def clip_norm(self) -> float | None:
+        """Norm that gradients are clipped to, by the optimiser."""
+        return 1.0 if self.optimizer == "adamw" else None
+
 
 @attrs.frozen
 class TeacherTraining(Optimisation):
@@ -112,7 +117,7 @@ def _component(use: str, text: str) -> Any:
 class Settings:
     """The method's own keys."""
 
-    teacher: Mapping[str, Any] = _component("ites-mlp", "lifter that learns first; its head must be a dictionary")
+    teacher: Mapping[str, Any] = _component("ites-mlp", "lifter that learns first; published losses need a dictionary")
     student: Mapping[str, Any] = _component("ites-graph", "lifter that learns from the teacher")
     teaching: TeacherTraining = attrs.field(factory=TeacherTraining, metadata={"help": "the teacher's training"})
     density: DensityTraining = attrs.field(factory=DensityTraining, metadata={"help": "the density's training"})

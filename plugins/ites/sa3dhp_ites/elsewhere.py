@@ -13,6 +13,7 @@ from sa3dhp_core.protocols.data import facts_of
 from sa3dhp_ites.keypoint_files import SPLIT, opened, table_of
 from sa3dhp_ites.lifter import lift_all
 from sa3dhp_ites.scoring import ROLE, Record, masks, score, whole
+from sa3dhp_ites.training import DATA, STUDENT, TEACHER
 
 if TYPE_CHECKING:
     from sa3dhp_ites.method import Ites
@@ -41,11 +42,10 @@ def evaluate(method: Ites, folders: Mapping[str, Path], device: Any, data: str, 
                 "there is no truth to score by", where=data, hint="a file data_3d_*.npz beside the keypoints"
             )
         groups = {name.replace(f"{ROLE}-{split}", data): mask for name, mask in masks(keypoints, split).items()}
-        for role in ("teacher", "student"):
-            lifter = method.trained(role, folders[role], keypoints.skeleton, device)
-            poses = lift_all(lifter, whole(keypoints))
-            facts = facts_of(keypoints)
-            records += score(role, poses, truth, groups, (protocol,), keypoints.skeleton, facts)
+        points, body, facts = whole(keypoints), keypoints.skeleton, facts_of(keypoints)
+        for role in (TEACHER, STUDENT):
+            poses = lift_all(method.trained(role, folders[role], body, device), points)
+            records += score(role, poses, truth, groups, (protocol,), body, facts)
     return records
 
 
@@ -54,7 +54,7 @@ def _opened(method: Ites, folders: Mapping[str, Path], data: str) -> Iterator[tu
     """Keypoint data, where they are prepared, and the split; files are prepared in a temporary place."""
     role, _, split = data.partition("-")
     if role == ROLE and split in method.data.splits:
-        yield method.data, folders[f"data-{ROLE}"], split
+        yield method.data, folders[DATA], split
         return
     if not Path(data).exists():
         known = [f"{ROLE}-{name}" for name in method.data.splits]

@@ -19,12 +19,10 @@ from sa3dhp_core.protocols.lifter import TrainedLifter
 from sa3dhp_core.runner import trained_lifter
 from sa3dhp_core.store import ArrayPoses, split_file, write_poses
 from sa3dhp_ites.lifted_config import LiftedPosesConfig
+from sa3dhp_ites.scoring import whole
 
 MIRROR = torch.tensor([1.0, 1.0, -1.0])
 """What mirrors a pose in depth."""
-
-FRAMES = 1024
-"""Lifted at a time."""
 
 
 class LiftedPoses:
@@ -89,12 +87,11 @@ class LiftedPoses:
 
     def _write(self, folder: Path, split: str) -> None:
         keypoints = self._opened(folder, split)
-        lifted = [self._trained.lift(some) for some in keypoints.batches(FRAMES)]
         lengths = keypoints.clip_index().bincount()
         write_poses(
             folder,
             split,
-            positions=upright(torch.cat(lifted), lengths, self._config),
+            positions=upright(self._trained.lift(whole(keypoints)), lengths, self._config),
             starts=torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]),
             fps=keypoints.fps,
             licence=keypoints.licence,

@@ -22,6 +22,7 @@ from sa3dhp_core.runner import DONE, STAGES
 from sa3dhp_ites.config import MlpConfig
 from sa3dhp_ites.example import recipe
 from sa3dhp_ites.lifter import mlp_lifter
+from sa3dhp_ites.training import DATA, STUDENT
 
 ELEVATION_DEG, AWAY_M, CLIPS, FRAMES = 10.0, 4.5, 2, 8
 
@@ -29,14 +30,14 @@ ELEVATION_DEG, AWAY_M, CLIPS, FRAMES = 10.0, 4.5, 2, 8
 def lifted(folder: Path) -> dict[str, Any]:
     """The run's files in `folder`, and the table of `lifted-poses`."""
     run = folder / "run"
-    stages = {name: run / "stages" / name for name in ("data-keypoints", "student")}
+    stages = {name: run / "stages" / name for name in (DATA, STUDENT)}
     for split in ("train", "validation", "test"):
-        write_seen(stages["data-keypoints"], split)
+        write_seen(stages[DATA], split)
     whole = recipe_from({**recipe(folder), "id": "lifted-example", "method": "ites"})
     student = {key: value for key, value in whole.settings["student"].items() if key != "use"}
     with seeded("lifted-example"):
         lifter = mlp_lifter(MlpConfig(**student), skeleton=skeleton())
-    save_weights(stages["student"], {"lifter": lifter})
+    save_weights(stages[STUDENT], {"lifter": lifter})
     for name, place in stages.items():
         write_json(place / DONE, {"stage": name, "seconds": 0.0})
     write_text(run / "recipe.toml", to_toml(whole))

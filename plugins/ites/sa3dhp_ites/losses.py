@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sa3dhp_core.errors import DataError
-from sa3dhp_core.geometry import rotation_x, rotation_y
+from sa3dhp_core.geometry import bone_lengths, rotation_x, rotation_y
 from sa3dhp_core.types import Skeleton
 from sa3dhp_ites.heads import Lifted
 from sa3dhp_ites.units import project
@@ -101,17 +101,13 @@ def relative_lengths(points: Tensor, skeleton: Skeleton) -> Tensor:
     Raises:
         DataError: a bone is never seen.
     """
-    longest = bones(points, skeleton).nanquantile(LONGEST, dim=0)
+    seen = (points - points[:, list(skeleton.parent_indices)]).norm(dim=-1)
+    longest = seen.nanquantile(LONGEST, dim=0)
     if not bool(longest.isfinite().all()):
         lost = [skeleton.joints[joint] for joint in longest.isfinite().logical_not().nonzero().flatten().tolist()]
         raise DataError("no frame shows both ends of the bones to these joints", found=", ".join(lost))
     both = (longest + longest[list(skeleton.mirror)]) / 2
     return both / both[list(skeleton.bones)].mean()
-
-
-def bones(points: Tensor, skeleton: Skeleton) -> Tensor:
-    """Length ``(N, J)`` of the bone that ends at each joint, of poses ``(N, J, 2 or 3)``; 0 at the root."""
-    return (points - points[:, list(skeleton.parent_indices)]).norm(dim=-1)
 
 
 def bone_error(points: Tensor, lengths: Tensor, seen: Tensor, skeleton: Skeleton) -> Tensor:
@@ -124,7 +120,7 @@ def bone_error(points: Tensor, lengths: Tensor, seen: Tensor, skeleton: Skeleton
         skeleton: of the poses.
     """
     counts = (seen & seen[:, list(skeleton.parent_indices)])[:, list(skeleton.bones)]
-    wanted, found = lengths[list(skeleton.bones)], bones(points, skeleton)[:, list(skeleton.bones)]
+    wanted, found = lengths[list(skeleton.bones)], bone_lengths(points, skeleton)[:, list(skeleton.bones)]
     along, whole = ((counts * some * wanted).sum(dim=1, keepdim=True) for some in (found, wanted))
     square = (found / (along / whole.clamp_min(1e-6)).clamp_min(1e-3) - wanted).square()
     return (square * counts).sum() / counts.sum().clamp_min(1)

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import torch
 from torch import Tensor
 
-from sa3dhp_core.atomic import seeded, write_tensors
+from sa3dhp_core.atomic import read_tensors, seeded, write_tensors
 from sa3dhp_core.engine.checkpoint import WEIGHTS, load_weights
 from sa3dhp_core.errors import RecipeError
 from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.data import facts_of
+from sa3dhp_core.protocols.exportable import Exportable
 from sa3dhp_core.protocols.keypoints import Keypoints
 from sa3dhp_core.protocols.lifter import TrainedLifter
 from sa3dhp_core.protocols.method import Stage, StageContext
@@ -24,16 +24,15 @@ from sa3dhp_core.protocols.prediction import PosedClip
 from sa3dhp_core.recipe import Recipe
 from sa3dhp_core.runner import ANALYSIS, write_records
 from sa3dhp_core.types import Skeleton
-from sa3dhp_ites import elsewhere, losses, predicting
+from sa3dhp_ites import elsewhere, exporting, predicting
 from sa3dhp_ites.config import Settings
-from sa3dhp_ites.density import DensityTask, PoseDensity
 from sa3dhp_ites.lifter import ItesLifter, lift_all, shapes_of_all
 from sa3dhp_ites.samples import write_samples
 from sa3dhp_ites.scoring import ROLE, Record, controls, masks, score, symmetries, whole
-from sa3dhp_ites.tasks import Horizon, StudentTask, TeacherTask
-from sa3dhp_ites.units import Normaliser
+from sa3dhp_ites.training import DATA, DENSITY, STUDENT, TEACHER, density_task, fitted, student_task, teacher_task
 
-DATA, DENSITY, TEACHER, STUDENT = f"data-{ROLE}", "density", "teacher", "student"
+LIFTED = "lifted"
+TASKS = {TEACHER: teacher_task, STUDENT: student_task}
 
 
 class Ites:
@@ -66,18 +65,18 @@ class Ites:
         taught = {"lifter": plain["teacher"], "training": plain["teaching"]}
         units = {key: plain["teacher"].get(key) for key in ("top", "centred")}
         judged = {"units": units, "training": plain["density"]}
-        density = (Stage(DENSITY, judged, (DATA,), self._judge),) if self._judged else ()
+        density = (Stage(DENSITY, judged, (DATA,), self._judge),) if self.config.teaching.plausibility else ()
         learned = {"lifter": plain["student"], "training": plain["learning"]}
         return (
             Stage(DATA, {"data": self.recipe.data[ROLE], "fingerprint": told}, (), self._prepare),
             *density,
-            Stage(TEACHER, taught, (DATA, *(stage.name for stage in density)), self._teach),
-            Stage(STUDENT, learned, (DATA, TEACHER), self._learn),
+            Stage(TEACHER, taught, (DATA, *(stage.name for stage in density)), partial(self._train, TEACHER)),
+            Stage(STUDENT, learned, (DATA, TEACHER), partial(self._train, STUDENT)),
+            Stage(LIFTED, {}, (DATA, STUDENT), self._lift),
             Stage("score-controls", protocols, (DATA, TEACHER), self._score_controls),
             Stage("score-teacher", protocols, (DATA, TEACHER), partial(self._score, TEACHER)),
-            Stage("score-student", protocols, (DATA, STUDENT), partial(self._score, STUDENT)),
-            Stage("lifted", {}, (DATA, STUDENT), self._lift),
-            Stage("samples", {}, (DATA, TEACHER, STUDENT), self._show),
+            Stage("score-student", protocols, (DATA, LIFTED), partial(self._score, STUDENT)),
+            Stage("samples", {}, (DATA, TEACHER, LIFTED), self._show),
         )
 
     def evaluate(self, folders: Mapping[str, Path], engine: Any, data: str, protocol: str) -> list[Record]:
@@ -105,6 +104,10 @@ class Ites:
         """The student's poses of every clip of keypoint files of the user's."""
         return predicting.predict(self, self.trained_lifter(folders, engine), source, changes)
 
+    def exportable(self, folders: Mapping[str, Path], engine: Any, row: str | None = None) -> Exportable:
+        """The student, or the lifter that is named, keypoints to poses."""
+        return exporting.exportable(self, folders, engine.device, STUDENT if row is None else row)
+
     def lifter(self, role: str, skeleton: Skeleton) -> ItesLifter:
         """A new lifter for a role.
 
@@ -131,11 +134,6 @@ class Ites:
             )
         return lifter
 
-    @property
-    def _judged(self) -> bool:
-        """Whether the teacher's poses are judged by a density of 2D poses."""
-        return self.config.teaching.plausibility > 0
-
     def trained(self, role: str, folder: Path, skeleton: Skeleton, device: Any) -> ItesLifter:
         """The lifter that a stage left, frozen, in evaluation mode."""
         lifter = self.lifter(role, skeleton)
@@ -151,47 +149,21 @@ class Ites:
         found: Keypoints = self.data.keypoints(context.of(DATA), split)
         return found
 
-    def _fitted(self, role: str, data: Keypoints, context: StageContext) -> ItesLifter:
-        """A new lifter whose units are those of the training split."""
-        lifter = self.lifter(role, data.skeleton)
-        lifter.units.fit(whole(data))
-        return lifter.to(context.engine.device)
-
-    def _density(self, body: Skeleton, context: StageContext) -> PoseDensity:
-        """A new one."""
-        with seeded(self.recipe.seed, DENSITY):
-            return PoseDensity(body, self.config.density).to(context.engine.device)
-
     def _judge(self, context: StageContext) -> None:
         data = self._open(context)
-        units, density = self._fitted(TEACHER, data, context).units, self._density(data.skeleton, context)
-        task = DensityTask(density, units, data, whole(data), self.config.density)
+        task = density_task(self, data, whole(data), context)
         context.engine.train(task, context.name, context.folder)
 
-    def _teach(self, context: StageContext) -> None:
-        data, how, density = self._open(context), self.config.teaching, None
-        lifter, keypoints = self._fitted(TEACHER, data, context), whole(data)
-        before = symmetries("teacher, untrained", f"{ROLE}-train", lifter, keypoints)
-        lengths = _longest_seen(lifter.units, keypoints) if how.bones else None
-        if self._judged:
-            density = self._density(data.skeleton, context)
-            load_weights(context.of(DENSITY), {"density": density})
-            density.requires_grad_(False)
-        horizon = Horizon(how.learn_tilt).to(context.engine.device)
-        task = TeacherTask(lifter, data, how, horizon, lengths, density)
-        context.engine.train(task, context.name, context.folder)
-        write_records(context.folder, [*before, *symmetries("teacher", f"{ROLE}-train", lifter, whole(data))])
-
-    def _learn(self, context: StageContext) -> None:
+    def _train(self, role: str, context: StageContext) -> None:
+        """Train a lifter; its records stand beside those of itself as it began, about the same vertical."""
         data = self._open(context)
-        teacher = self.trained(TEACHER, context.of(TEACHER), data.skeleton, context.engine.device)
-        lifter = self._fitted(STUDENT, data, context)
-        before = symmetries("student, untrained", f"{ROLE}-train", lifter, whole(data))
-        horizon = Horizon(learned=False).to(context.engine.device)
-        load_weights(context.of(TEACHER), {"horizon": horizon})
-        task = StudentTask(lifter, teacher, data, self.config.learning, horizon)
+        keypoints = whole(data)
+        task = TASKS[role](self, data, keypoints, context)
         context.engine.train(task, context.name, context.folder)
-        write_records(context.folder, [*before, *symmetries("student", f"{ROLE}-train", lifter, whole(data))])
+        untrained = fitted(self, role, keypoints, data.skeleton, context)
+        rows = ((f"{role}, untrained", untrained), (role, task.lifter))
+        found = [symmetries(row, f"{ROLE}-train", lifter, keypoints, task.horizon.tilt) for row, lifter in rows]
+        write_records(context.folder, [record for records in found for record in records])
 
     def _held_out(self, context: StageContext) -> Iterator[tuple[str, Keypoints, Tensor]]:
         """Each split that was not learned from and has a truth."""
@@ -210,31 +182,35 @@ class Ites:
     def _score(self, role: str, context: StageContext) -> None:
         records, protocols = [], self.recipe.evaluation.protocols
         for split, data, truth in self._held_out(context):
-            lifter = self.trained(role, context.of(role), data.skeleton, context.engine.device)
-            poses = lift_all(lifter, whole(data))
+            poses = self._poses(role, split, data, context)
             records += score(role, poses, truth, masks(data, split), protocols, data.skeleton, facts_of(data))
         write_records(context.folder, records)
 
     def _show(self, context: StageContext) -> None:
         """Keep what the report shows of the last split that has a truth: the test's, if there is one."""
-        for _, data, truth in list(self._held_out(context))[-1:]:
-            device, points = context.engine.device, whole(data)
-            roles = {role: self.trained(role, context.of(role), data.skeleton, device) for role in (TEACHER, STUDENT)}
-            rows = {role: lift_all(lifter, points) for role, lifter in roles.items()}
-            write_samples(context.folder / ANALYSIS, points, truth, rows, data.skeleton)
+        for split, data, truth in list(self._held_out(context))[-1:]:
+            rows = {role: self._poses(role, split, data, context) for role in (TEACHER, STUDENT)}
+            write_samples(context.folder / ANALYSIS, whole(data), truth, rows, data.skeleton)
 
     def _lift(self, context: StageContext) -> None:
         """Keep the student's poses of every split, for whatever comes next."""
         for split in self.data.splits:
             data = self._open(context, split)
-            lifter = self.trained(STUDENT, context.of(STUDENT), data.skeleton, context.engine.device)
-            poses = lift_all(lifter, whole(data))
             facts = {"skeleton": data.skeleton.id, "joints": list(data.skeleton.joints), "unit": "m"}
-            found = {"poses": poses, "clips": data.clip_index()}
-            write_tensors(context.folder / ANALYSIS / f"lifted-{split}.safetensors", found, facts)
+            found = {"poses": self._lifted_by(STUDENT, data, context), "clips": data.clip_index()}
+            write_tensors(_lifted_file(context.folder, split), found, facts)
+
+    def _poses(self, role: str, split: str, data: Keypoints, context: StageContext) -> Tensor:
+        """Poses ``(N, J, 3)`` of a split: the teacher's lifted here, the student's as they were kept."""
+        if role == TEACHER:
+            return self._lifted_by(TEACHER, data, context)
+        return read_tensors(_lifted_file(context.of(LIFTED), split))["poses"]
+
+    def _lifted_by(self, role: str, data: Keypoints, context: StageContext) -> Tensor:
+        lifter = self.trained(role, context.of(role), data.skeleton, context.engine.device)
+        return lift_all(lifter, whole(data))
 
 
-def _longest_seen(units: Normaliser, keypoints: Tensor) -> Tensor:
-    """`losses.relative_lengths` of keypoints ``(N, J, 2)`` on the camera plane, on the units' device."""
-    keypoints = keypoints.to(units.scale)
-    return losses.relative_lengths(units(keypoints).where(keypoints.isfinite(), torch.nan), units.skeleton)
+def _lifted_file(folder: Path, split: str) -> Path:
+    """Where the stage `lifted` keeps a split."""
+    return folder / ANALYSIS / f"{LIFTED}-{split}.safetensors"

@@ -92,11 +92,21 @@ def controls(units: Normaliser, keypoints: Tensor, truth: Tensor) -> Iterator[tu
         keypoints: ``(N, J, 2)`` on the camera plane.
         truth: ``(N, J, 3)`` metres.
     """
-    points = units(keypoints)
-    seen = truth @ units.turn(keypoints).mT if units.centred else truth
-    depth = seen[..., 2:] / true_unit_m(points, seen)
+    points, depth = units(keypoints), true_depths(units, keypoints, truth)
     for name, depths in ((FLAT, torch.zeros_like(depth)), (FLOOR, depth)):
         yield name, units.metres(at_depth(points, depths), keypoints)
+
+
+def true_depths(units: Normaliser, keypoints: Tensor, truth: Tensor) -> Tensor:
+    """Depths ``(N, J, 1)`` in units, relative to the root, by the unit that fits all poses best.
+
+    Args:
+        units: fitted.
+        keypoints: ``(N, J, 2)`` on the camera plane.
+        truth: ``(N, J, 3)`` metres, root-relative.
+    """
+    seen = truth @ units.turn(keypoints).mT if units.centred else truth
+    return seen[..., 2:] / true_unit_m(units(keypoints), seen)
 
 
 def true_unit_m(points: Tensor, truth: Tensor) -> float:
@@ -113,14 +123,17 @@ def true_unit_m(points: Tensor, truth: Tensor) -> float:
 
 
 @torch.no_grad()
-def symmetries(row: str, split: str, lifter: ItesLifter, keypoints: Tensor) -> list[Record]:
-    """How far the lifter is from equivariance about the vertical and, if it has canonical shapes, from invariance."""
+def symmetries(row: str, split: str, lifter: ItesLifter, keypoints: Tensor, tilt: Tensor | None = None) -> list[Record]:
+    """How far the lifter is from equivariance about the vertical and, if it has canonical shapes, from invariance.
+
+    The vertical is the camera's, or the true one as a camera sees it that looks down by an angle `tilt`, in radians.
+    """
     generator, root = torch.Generator().manual_seed(0), lifter.units.skeleton.index(lifter.units.skeleton.root)
     chosen = torch.randint(len(keypoints), (PROBES,), generator=generator)
     lifter.eval()
     lifted = lifter.lift(lifter.units(keypoints[chosen].to(lifter.units.scale)))
     points, shape = lifted.points - lifted.points[:, [root]], (TURNS, PROBES)
-    turned = (points @ losses.vertical_rotations(shape, generator, points).mT).flatten(0, 1)
+    turned = (points @ losses.vertical_rotations(shape, generator, points, tilt).mT).flatten(0, 1)
     found = {"equivariance": losses.equivariance(lifter.lift, turned, root)}
     if lifted.canonical is not None:
         turns = losses.any_rotations(shape, generator, points)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,15 +42,30 @@ def statistics_kept(module: nn.Module) -> Iterator[None]:
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0
-    yield
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+
+
+def optimizer(modules: Iterable[nn.Module], config: Optimisation) -> tuple[torch.optim.Optimizer, Any]:
+    """SGD whose learning rate is halved again and again, or AdamW, warmed up and decayed; with its schedule."""
+    every = (weight for module in modules for weight in module.parameters())
+    weights, rate, decay = [w for w in every if w.requires_grad], config.learning_rate, config.weight_decay
+    if config.optimizer == "adamw":
+        adamw = torch.optim.AdamW(weights, lr=rate, weight_decay=decay)
+        return adamw, warm_cosine_scheduler(adamw, config.steps, WARM_UP)
+    sgd = torch.optim.SGD(weights, lr=rate, momentum=config.momentum, weight_decay=decay)
+    return sgd, torch.optim.lr_scheduler.StepLR(sgd, config.halve_every, gamma=0.5)
 
 
 class _Lifting:
     """What both trainings share: drawing, units, optimiser. Every rank computes the whole (small) batch.
 
     Attributes:
+        lifter: what is trained.
+        horizon: how far cameras look down.
         root: index of the root joint.
     """
 
@@ -58,28 +73,22 @@ class _Lifting:
     ema: float | None = None
     sharded: tuple[str, ...] = ()
 
-    def __init__(self, lifter: ItesLifter, data: Keypoints, config: Optimisation) -> None:
-        self.steps, self._data, self._config, self._lifter = config.steps, data, config, lifter
+    def __init__(self, lifter: ItesLifter, data: Keypoints, config: Optimisation, horizon: Horizon) -> None:
+        self.steps, self._data, self._config = config.steps, data, config
+        self.lifter, self.horizon = lifter, horizon
         self.modules: dict[str, nn.Module] = {"lifter": lifter}
-        self.clip_norm = 1.0 if config.optimizer == "adamw" else None
+        self.clip_norm = config.clip_norm
         self.root = lifter.skeleton.index(lifter.skeleton.root)
         lifter.train()
 
     def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
-        """SGD whose learning rate is halved again and again, or AdamW, warmed up and decayed."""
-        config = self._config
-        every = (weight for module in self.modules.values() for weight in module.parameters())
-        weights, rate, decay = [w for w in every if w.requires_grad], config.learning_rate, config.weight_decay
-        if config.optimizer == "adamw":
-            adamw = torch.optim.AdamW(weights, lr=rate, weight_decay=decay)
-            return {"lifter": (adamw, warm_cosine_scheduler(adamw, config.steps, WARM_UP))}
-        sgd = torch.optim.SGD(weights, lr=rate, momentum=config.momentum, weight_decay=decay)
-        return {"lifter": (sgd, torch.optim.lr_scheduler.StepLR(sgd, config.halve_every, gamma=0.5))}
+        """One, of all modules."""
+        return {"lifter": optimizer(self.modules.values(), self._config)}
 
     def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Keypoints ``(B, J, 2)`` in units, and which of them ``(B, J)`` were seen."""
-        keypoints = self._data.draw(self._config.batch, 1, generator)[:, 0].to(self._lifter.units.scale)
-        return self._lifter.units(keypoints), keypoints[..., 0].isfinite()
+        keypoints = self._data.draw(self._config.batch, 1, generator)[:, 0].to(self.lifter.units.scale)
+        return self.lifter.units(keypoints), keypoints[..., 0].isfinite()
 
 
 class TeacherTask(_Lifting):
@@ -107,22 +116,21 @@ class TeacherTask(_Lifting):
         lengths: Tensor | None = None,
         density: PoseDensity | None = None,
     ) -> None:
-        super().__init__(lifter, data, config)
+        super().__init__(lifter, data, config, horizon or Horizon(config.learn_tilt))
         self._how, self._lengths, self._density = config, lengths, density
-        self._horizon = horizon or Horizon(config.learn_tilt)
-        self.modules["horizon"] = self._horizon
+        self.modules["horizon"] = self.horizon
 
     def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
         """One update a step."""
         points, seen = self.draw(generator)
-        lifted = self._lifter.lift(points)
+        lifted = self.lifter.lift(points)
         found = self._published(lifted, points, seen, step, generator) | self._own(lifted, seen, generator)
         logs: dict[str, Tensor | float] = {name: value.detach() for name, (_, value) in found.items()}
         if lifted.canonical is not None:
             spread = losses.spread(lifted.canonical.detach(), self.root)
-            logs["canonical_spread_mm"] = 1000 * self._lifter.units.unit_m * spread
+            logs["canonical_spread_mm"] = 1000 * self.lifter.units.unit_m * spread
         if self._how.learn_tilt:
-            logs["tilt_deg"] = self._horizon.tilt.detach().rad2deg()
+            logs["tilt_deg"] = self.horizon.tilt.detach().rad2deg()
         yield Update("lifter", torch.stack([weight * value for weight, value in found.values()]).sum(), logs)
 
     def _published(
@@ -135,27 +143,27 @@ class TeacherTask(_Lifting):
         if how.cycle:
             assert lifted.canonical is not None
             turns = losses.any_rotations((how.rotations, len(points)), generator, points)
-            with statistics_kept(self._lifter):
-                cycle = losses.invariance(self._lifter.lift, lifted.canonical, turns, self.root, step < how.aligned)
+            with statistics_kept(self.lifter):
+                cycle = losses.invariance(self.lifter.lift, lifted.canonical, turns, self.root, step < how.aligned)
             found["cycle"] = how.cycle, cycle
         return found
 
     def _own(self, lifted: Lifted, seen: Tensor, generator: torch.Generator) -> dict[str, tuple[float, Tensor]]:
         """Losses of any pose, each with its weight."""
-        how, found, body = self._how, {}, self._lifter.skeleton
+        how, found, body = self._how, {}, self.lifter.skeleton
         if how.bones:
             assert self._lengths is not None
             found["bones"] = how.bones, losses.bone_error(lifted.points, self._lengths, seen, body)
         if how.equivariance or how.plausibility:
             pose = lifted.points - lifted.points[:, [self.root]]
-            shape, tilt = (how.rotations, len(pose)), self._horizon.tilt
+            shape, tilt = (how.rotations, len(pose)), self.horizon.tilt
             turned = (pose @ losses.vertical_rotations(shape, generator, pose, tilt).mT).flatten(0, 1)
             if how.plausibility:
                 assert self._density is not None
                 found["surprise"] = how.plausibility, self._density(project(turned)).mean()
             if how.equivariance:
-                with statistics_kept(self._lifter):
-                    cycle = losses.equivariance(self._lifter.lift, turned, self.root)
+                with statistics_kept(self.lifter):
+                    cycle = losses.equivariance(self.lifter.lift, turned, self.root)
                 found["equivariance"] = how.equivariance, cycle
         return found
 
@@ -179,18 +187,18 @@ class StudentTask(_Lifting):
         config: StudentTraining,
         horizon: Horizon | None = None,
     ) -> None:
-        super().__init__(lifter, data, config)
-        self._how, self._teacher, self._horizon = config, teacher, horizon or Horizon(learned=False)
+        super().__init__(lifter, data, config, horizon or Horizon(learned=False))
+        self._how, self._teacher = config, teacher
 
     def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
         """One update a step."""
-        how, lifter = self._how, self._lifter
+        how, lifter = self._how, self.lifter
         points, _ = self.draw(generator)
         lifted = lifter.lift(points).points
         with torch.no_grad():
             wanted = self._teacher.lift(points).points
         distance = losses.depth_distance(lifted, wanted, self.root)
-        shape, tilt = (how.rotations, len(points)), self._horizon.tilt.detach()
+        shape, tilt = (how.rotations, len(points)), self.horizon.tilt.detach()
         turns = losses.vertical_rotations(shape, generator, points, tilt)
         turned = ((lifted - lifted[:, [self.root]]) @ turns.mT).flatten(0, 1)
         with statistics_kept(lifter):

@@ -84,10 +84,8 @@ class Normaliser(nn.Module):
         if self.centred:
             keypoints = self._looked_at(keypoints, self.turn(keypoints))
         scaled = keypoints * self.scale
-        missing = scaled.isnan()
-        if bool(missing.any()):
-            middle = (scaled - self.usual).nanmean(dim=-2, keepdim=True).nan_to_num(0.0)
-            scaled = torch.where(missing, self.usual + middle, scaled)
+        middle = (scaled - self.usual).nanmean(dim=-2, keepdim=True).nan_to_num(0.0)
+        scaled = torch.where(scaled.isnan(), self.usual + middle, scaled)
         return scaled - scaled[..., [self._root], :]
 
     def metres(self, points: Tensor, keypoints: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from sa3dhp_core.recipe import Recipe, recipe_from
 from sa3dhp_core.store import split_file
 from sa3dhp_core.types import FrameFacts
 from sa3dhp_ites import plugin
-from sa3dhp_ites.scoring import score
+from sa3dhp_ites.scoring import score, symmetries, whole
 
 BODY = skeleton()
 PROTOCOLS = ["ites-mpjpe", "ites-pa-mpjpe", "mpjpe-root", "pck-150"]
@@ -168,6 +168,24 @@ def test_a_teacher_of_depths_is_judged_by_a_density(host: Host, tmp_path: Path) 
     assert "density" in folders
     tilt = read_tensors(folders["teacher"] / "weights.safetensors")["horizon.tilt"]
     assert float(tilt) != 0 and abs(float(tilt)) < 0.1
+
+
+def test_equivariance_is_measured_about_the_vertical_that_was_learned(host: Host, tmp_path: Path) -> None:
+    """Of both lifters, trained and untrained, the student's vertical being the teacher's."""
+    made = best()
+    records = runner.run(made, host, tmp_path, only=["student"])["records"]
+    found = {r["row"]: r["value"] for r in records if r["protocol"] == "equivariance"}
+    folders, table = runner.stage_folders(tmp_path), {"use": made.method, **made.settings}
+    method: Any = host.build("method", table, "settings", recipe=made, host=host)
+    tilt = read_tensors(folders["teacher"] / "weights.safetensors")["horizon.tilt"]
+    points = whole(ArrayKeypoints(folders["data-keypoints"], "train"))
+    for role in ("teacher", "student"):
+        trained = method.trained(role, folders[role], BODY, "cpu")
+        untrained = method.lifter(role, BODY)
+        untrained.units.fit(points)
+        for row, one in ((role, trained), (f"{role}, untrained", untrained)):
+            about, level = (symmetries(row, "", one, points, some)[0]["value"] for some in (tilt, None))
+            assert found[row] == about != level
 
 
 def test_cameras_stay_level_unless_that_is_learned(host: Host, tmp_path: Path) -> None:

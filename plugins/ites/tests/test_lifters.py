@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import attrs
@@ -46,7 +47,7 @@ def keypoints(*lead: int, seed: int = 0) -> Tensor:
 
 def chain(*joints: str) -> Skeleton:
     """A skeleton of one chain, whose part is all of it but the root."""
-    parents = dict(zip(joints[1:], joints, strict=False)) | {joints[0]: joints[0]}
+    parents = {child: parent for parent, child in pairwise(joints)} | {joints[0]: joints[0]}
     lengths = dict.fromkeys(joints[1:], 0.5)
     return Skeleton("chain", joints, parents, (), joints[0], lengths, {"chain": joints[1:]})
 

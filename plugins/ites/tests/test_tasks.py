@@ -103,3 +103,12 @@ def test_a_student_turns_poses_about_the_teachers_vertical() -> None:
         found.append(update.logs)
     assert torch.equal(found[0]["distillation"], found[1]["distillation"])  # type: ignore[arg-type]
     assert not torch.equal(found[0]["cycle"], found[1]["cycle"])  # type: ignore[arg-type]
+
+
+def test_running_statistics_go_on_after_an_error_in_a_cycle() -> None:
+    made = lifter()
+    before = statistics(made)
+    with pytest.raises(KeyError), statistics_kept(made):
+        raise KeyError("lost")
+    made.lift(torch.randn(8, len(BODY), 2))
+    assert not torch.equal(before[0], statistics(made)[0])

@@ -14,11 +14,12 @@ import torch
 from sa3dhp_core.cards import skeleton as skeleton_card
 from sa3dhp_core.errors import RecipeError, nearest
 from sa3dhp_core.host import Host
+from sa3dhp_core.protocols.exportable import Exportable
 from sa3dhp_core.protocols.latent import TrainedLatent
 from sa3dhp_core.protocols.method import Stage, StageContext
 from sa3dhp_core.recipe import Recipe
 from sa3dhp_core.structuring import structure
-from sa3dhp_self_adaptation import analysis, latent_stages, row_stages
+from sa3dhp_self_adaptation import analysis, exporting, latent_stages, row_stages
 from sa3dhp_self_adaptation.config import Row, Settings
 from sa3dhp_self_adaptation.space import LatentSpace
 from sa3dhp_self_adaptation.synthesis import SYNTHESISED, synthesise
@@ -126,6 +127,10 @@ class SelfAdaptation:
     def latent_space(self, folders: Mapping[str, Path], engine: Any) -> TrainedLatent:
         """The trained priors, relations and networks; the rows need not be finished."""
         return latent_stages.load_latent(self, folders.__getitem__, engine.device)
+
+    def exportable(self, folders: Mapping[str, Path], engine: Any, row: str | None = None) -> Exportable:
+        """A row's model, crops to poses; the headline's if no row is named."""
+        return exporting.exportable(self, folders, engine.device, row)
 
     def trained_networks(self) -> tuple[str, ...]:
         """Names of relations whose network is learned: all that the priors allow, or those that some loss uses."""

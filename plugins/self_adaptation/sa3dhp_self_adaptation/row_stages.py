@@ -29,11 +29,12 @@ from sa3dhp_self_adaptation.config import Adaptation, Augmentation, Row
 from sa3dhp_self_adaptation.latent_stages import DISTANCES, SCALES, load_networks, pose_views
 from sa3dhp_self_adaptation.scoring import (
     BATCH,
+    ConstantPose,
+    EncodedPoses,
     Predictor,
-    constant_predictor,
-    encoder_predictor,
     inside_outside,
     predict_all,
+    predictor,
     score,
     smooth_clips,
 )
@@ -101,13 +102,17 @@ def _copy(trained: Path, folder: Path) -> None:
             write_atomic(folder / path.name, partial(shutil.copyfile, path))
 
 
-def _predictor(method: SelfAdaptation, trained: Path, device: torch.device, mirror_average: bool) -> Predictor:
-    """What a finished row predicts with; the pose prior is loaded."""
+def trained_model(method: SelfAdaptation, trained: Path, mirror_average: bool) -> nn.Module:
+    """What a finished row predicts with, crops to poses, in evaluation mode; the pose prior is loaded."""
     if (trained / CONSTANT).is_file():
-        return constant_predictor(read_tensors(trained / CONSTANT)["pose"])
+        return ConstantPose(read_tensors(trained / CONSTANT)["pose"])
     encoder = method.space.encoder()
     load_weights(trained, {"encoder": encoder})
-    return encoder_predictor(encoder.to(device).eval(), method.space.pose_prior, device, mirror_average)
+    return EncodedPoses(encoder.eval(), method.space.pose_prior, mirror_average)
+
+
+def _predictor(method: SelfAdaptation, trained: Path, device: torch.device, mirror_average: bool) -> Predictor:
+    return predictor(trained_model(method, trained, mirror_average), device)
 
 
 def _obstacle(method: SelfAdaptation, row: Row, context: StageContext) -> str | None:

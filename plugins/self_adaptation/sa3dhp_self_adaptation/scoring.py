@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from sa3dhp_core.evaluation import Accumulator, Protocol, evaluate, load_protocol, spread
 from sa3dhp_core.geometry import act_on_poses, average_over_time, mirror_matrix
 from sa3dhp_core.protocols.data import LabelledImages
-from sa3dhp_core.protocols.pose_prior import PosePrior
 from sa3dhp_core.types import FrameFacts
 
 BATCH = 256
@@ -19,25 +18,53 @@ Predictor = Callable[[Tensor], Tensor]
 """Images ``(N, 3, H, W)`` to root-relative poses ``(N, J, 3)``."""
 
 
-def encoder_predictor(encoder: nn.Module, prior: PosePrior, device: torch.device, mirror_average: bool) -> Predictor:
-    """The pose decoded from the encoding, or the mean with the mirrored crop's pose mirrored back."""
+class EncodedPoses(nn.Module):
+    """Images ``(N, 3, H, W)`` to the poses ``(N, J, 3)`` that their encodings decode to.
+
+    Args:
+        encoder: images to embeddings.
+        prior: embeddings to poses.
+        mirror_average: give the mean with the mirrored crop's pose mirrored back.
+    """
+
+    def __init__(self, encoder: nn.Module, prior: Any, mirror_average: bool) -> None:
+        super().__init__()
+        self.encoder, self.prior, self._mirror_average = encoder, prior, mirror_average
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Root-relative, metres, in the crop's camera."""
+        poses: Tensor = self.prior.decode(self.encoder(images).z)
+        if not self._mirror_average:
+            return poses
+        matrix = mirror_matrix().to(poses)
+        mirrored = self.prior.decode(self.encoder(images.flip(-1)).z)
+        return 0.5 * (poses + act_on_poses(matrix, mirrored, self.prior.skeleton))
+
+
+class ConstantPose(nn.Module):
+    """One pose ``(J, 3)`` for everything: what any method must beat."""
+
+    pose: Tensor
+
+    def __init__(self, pose: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("pose", pose)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """``(N, J, 3)`` for ``(N, 3, H, W)``."""
+        return self.pose.expand(images.shape[0], -1, -1)
+
+
+def predictor(model: nn.Module, device: torch.device) -> Predictor:
+    """A model of images as a function that computes on `device`; the poses come back to the CPU."""
+    model = model.to(device)
 
     @torch.no_grad()
     def predict(images: Tensor) -> Tensor:
-        images = images.to(device)
-        poses = prior.decode(encoder(images).z)
-        if mirror_average:
-            matrix = mirror_matrix().to(poses)
-            mirrored = prior.decode(encoder(images.flip(-1)).z)
-            poses = 0.5 * (poses + act_on_poses(matrix, mirrored, prior.skeleton))
+        poses: Tensor = model(images.to(device))
         return poses.float().cpu()
 
     return predict
-
-
-def constant_predictor(pose: Tensor) -> Predictor:
-    """One pose for everything: what any method must beat."""
-    return lambda images: pose.expand(len(images), -1, -1)
 
 
 def predict_all(predict: Predictor, data: LabelledImages) -> tuple[Tensor, Tensor]:

@@ -220,7 +220,10 @@ def _images(images: Any, generator: torch.Generator, shard: Shard = WHOLE) -> li
 
 
 def _tensors(batch: Any) -> list[Tensor]:
-    found = [getattr(batch, name, None) for name in ("images", "intrinsics", "poses", "parts", "keypoints", "clips")]
+    """What a batch holds; keypoints that were not seen, NaN, are made a number: NaN equals nothing."""
+    found = [getattr(batch, name, None) for name in ("images", "intrinsics", "poses", "parts", "clips")]
+    if (keypoints := getattr(batch, "keypoints", None)) is not None:
+        found.append(keypoints.nan_to_num(9.0))
     return [value for value in found if value is not None]
 
 
