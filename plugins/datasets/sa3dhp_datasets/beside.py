@@ -1,8 +1,10 @@
-"""What may lie beside a video: its camera (``NAME.camera.json``) and its ground truth (``NAME.truth.npz``)."""
+"""What may lie beside a video or a folder of images: ``NAME.camera.json`` and its truth, ``NAME.truth.npz``."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import attrs
 import numpy as np
@@ -10,10 +12,33 @@ from numpy.typing import NDArray
 
 from sa3dhp_core.atomic import read_json
 from sa3dhp_core.errors import DataError
-from sa3dhp_datasets.footage import Footage
 from sa3dhp_datasets.joint_names import columns
 from sa3dhp_datasets.lens import middle_lens
 from sa3dhp_datasets.mocap_npz import array_names, read_arrays
+
+
+class Recorded(Protocol):
+    """A video or a folder of images: where it is, its size in pixels, and when each frame is shown, in seconds."""
+
+    @property
+    def path(self) -> Path:
+        """The file or folder."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Pixels."""
+        ...
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        ...
+
+    @property
+    def times_s(self) -> NDArray[np.float64]:
+        """``(frames,)``, rising from 0."""
+        ...
 
 
 @attrs.frozen
@@ -27,13 +52,32 @@ class Truth:
     tracks: tuple[int, ...] | None
     where: str
 
+    def rows(self, identities: Sequence[int]) -> dict[int, int]:
+        """Where in `joints` each of the boxes' tracks is.
+
+        Args:
+            identities: the boxes' track numbers, rising; the order of `joints` where the file does not tell its own.
+
+        Raises:
+            DataError: other tracks than the boxes have.
+        """
+        tracks = self.tracks or tuple(identities)
+        if len(tracks) != len(self.joints) or not set(identities) <= set(tracks):
+            raise DataError(
+                "the truth has other tracks than the boxes",
+                where=self.where,
+                found=f"{len(self.joints)} tracks",
+                expected=f"{len(identities)}: {', '.join(map(str, identities))}",
+            )
+        return {identity: tracks.index(identity) for identity in identities}
+
 
 def companion(video: Path, ending: str) -> Path:
-    """The path of ``NAME.ending`` beside ``NAME.mp4``."""
-    return video.with_name(f"{video.stem}.{ending}")
+    """The path of ``NAME.ending`` beside ``NAME.mp4``, or beside the folder ``NAME``."""
+    return video.with_name(f"{video.name if video.is_dir() else video.stem}.{ending}")
 
 
-def read_truth(footage: Footage) -> Truth | None:
+def read_truth(footage: Recorded) -> Truth | None:
     """The ground truth beside a video, or None where there is none.
 
     Raises:
@@ -74,7 +118,7 @@ def read_truth(footage: Footage) -> Truth | None:
     return Truth(joints[:, :, order].astype(np.float64), tracks, str(path))
 
 
-def intrinsics_of(footage: Footage, focal_px: float | None, fov_deg: float) -> tuple[NDArray[np.float64], str]:
+def intrinsics_of(footage: Recorded, focal_px: float | None, fov_deg: float) -> tuple[NDArray[np.float64], str]:
     """``(3, 3)`` pixels, and where they come from: a file beside the video, `focal_px`, or the assumed field of view.
 
     The field of view is diagonal; the principal point is then the frame's centre, width / 2 and height / 2.

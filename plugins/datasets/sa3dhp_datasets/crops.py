@@ -163,15 +163,8 @@ def poses_of(truth: Truth, plan: Plan, identities: tuple[int, ...]) -> tuple[Ten
     Raises:
         DataError: other tracks than the boxes have, or a joint that is not finite or not in front of the camera.
     """
-    tracks = truth.tracks or identities
-    if len(tracks) != len(truth.joints) or not set(identities) <= set(tracks):
-        raise DataError(
-            "the truth has other tracks than the boxes",
-            where=truth.where,
-            found=f"{len(truth.joints)} tracks",
-            expected=f"{len(identities)}: {', '.join(map(str, identities))}",
-        )
-    order = np.repeat([tracks.index(identity) for identity in plan.identities], np.diff(plan.starts))
+    rows = truth.rows(identities)
+    order = np.repeat([rows[identity] for identity in plan.identities], np.diff(plan.starts))
     joints = torch.from_numpy(truth.joints[order, plan.frames])
     seen = joints @ plan.rotation.transpose(-1, -2)
     wrong = ~(torch.isfinite(seen).all(-1) & (seen[..., 2] > 0)).all(-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -69,17 +70,28 @@ def offered_by(config: RecordingsConfig, own: Sequence[str]) -> tuple[str, ...]:
 
 
 def fingerprint_of(config: RecordingsConfig) -> dict[str, Any]:
-    """Sizes and times of a folder's files but pictures, so that other content behind the same path is read anew."""
-    if not config.path or not (folder := Path(config.path).expanduser()).is_dir():
+    """What would be read anew: sizes and times of a folder's files and those beside it of its name, pictures by number.
+
+    Of a path that is a file, its own size and time; nothing where nothing is there.
+    """
+    path = Path(config.path).expanduser()
+    if not config.path or not path.exists():
         return {}
     told = hashlib.sha256()
-    for here, folders, names in os.walk(folder):
+    for file in (path, *sorted(path.parent.glob(f"{glob.escape(path.name)}.*"))):
+        told.update(_stamp(file, path.parent) if file.is_file() else b"")
+    for here, folders, names in os.walk(path):
         folders.sort()
-        for name in sorted(names):
-            if not name.lower().endswith(PICTURES):
-                stat = os.stat(os.path.join(here, name))
-                told.update(f"{os.path.relpath(here, folder)}/{name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+        others = sorted(name for name in names if not name.lower().endswith(PICTURES))
+        told.update(f"{os.path.relpath(here, path)}: {len(names) - len(others)} pictures\n".encode())
+        for file in (Path(here, name) for name in others):
+            told.update(_stamp(file, path) if file.is_file() else b"")
     return {"files": told.hexdigest()}
+
+
+def _stamp(file: Path, folder: Path) -> bytes:
+    stat = file.stat()
+    return f"{file.relative_to(folder)} {stat.st_size} {stat.st_mtime_ns}\n".encode("utf-8", "surrogatepass")
 
 
 def one_rate(rates: Iterable[float], where: str) -> float:

@@ -91,6 +91,25 @@ def sa3dhp_image_data() -> Sequence[Component]:
     return (
         Component(
             noun="image_data",
+            id="coco-keypoints",
+            summary="Pictures of people with keypoints in COCO's form: single ones, or videos with tracks",
+            config="sa3dhp_datasets.coco_config:CocoImagesConfig",
+            target="sa3dhp_datasets.coco:coco_images",
+            capabilities=frozenset(("clips",)),
+            example="sa3dhp_datasets.coco_example:coco_images",
+        ),
+        Component(
+            noun="image_data",
+            id="image-folder",
+            summary="Folders of images, each one recording, its people cropped along the boxes beside it",
+            config="sa3dhp_datasets.image_folder_config:ImageFolderConfig",
+            target="sa3dhp_datasets.image_folder:image_folder",
+            capabilities=frozenset(("clips", "families")),
+            figures={"projection-px": 0.01},
+            example="sa3dhp_datasets.image_folder_example:image_folder",
+        ),
+        Component(
+            noun="image_data",
             id="3dpw",
             summary="3DPW: crops of people in the wild with poses, frames with an aligned camera alone",
             config="sa3dhp_datasets.pw3d_config:Pw3dImagesConfig",
@@ -222,6 +241,15 @@ def sa3dhp_image_data() -> Sequence[Component]:
 def sa3dhp_keypoint_data() -> Sequence[Component]:
     """2D keypoints."""
     return (
+        Component(
+            noun="keypoint_data",
+            id="coco-keypoints",
+            summary="Keypoints in COCO's form, of any skeleton whose keypoints have known names; the camera is assumed",
+            config="sa3dhp_datasets.coco_config:CocoKeypointsConfig",
+            target="sa3dhp_datasets.coco:coco_keypoints",
+            capabilities=frozenset(("groups",)),
+            example="sa3dhp_datasets.coco_example:coco_keypoints",
+        ),
         Component(
             noun="keypoint_data",
             id="human36m",

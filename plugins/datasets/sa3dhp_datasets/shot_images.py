@@ -32,8 +32,10 @@ SAVED_FRAMES = 500
 class ShotImages(ShotSplits):
     """`ImageData` over a reader of shots. What an interrupted call has cut is not cut again."""
 
-    def __init__(self, config: ShotImagesConfig, read: ReadsShots, card: str, own: Sequence[str] = ()) -> None:
-        super().__init__(config, read, card, own)
+    def __init__(
+        self, config: ShotImagesConfig, read: ReadsShots, card: str, own: Sequence[str] = (), *, licence: str = ""
+    ) -> None:
+        super().__init__(config, read, card, own, licence=licence)
         self._framing = Framing(config.size, config.box_scale, config.margin)
 
     def write_sheet(self, path: Path, seed: int) -> Sequence[str]:

@@ -59,10 +59,14 @@ class ShotSplits(ABC):
         read: the importer.
         card: id of the set's card, whose licence goes into everything made from it.
         own: splits that the set itself has.
+        licence: that the table tells; empty: the card's.
     """
 
-    def __init__(self, config: RecordingsConfig, read: ReadsShots, card: str, own: Sequence[str] = ()) -> None:
+    def __init__(
+        self, config: RecordingsConfig, read: ReadsShots, card: str, own: Sequence[str] = (), *, licence: str = ""
+    ) -> None:
         self._config, self._read, self._card = config, read, card
+        self._licence = licence or str(read_card("datasets", card)["licence"])
         self.splits = offered_by(config, own)
 
     def fingerprint(self) -> dict[str, Any]:
@@ -105,10 +109,6 @@ class ShotSplits(ABC):
         fps = one_rate((clip.fps for clip in clips), self._config.path)
         starts = torch.tensor([0, *accumulate(len(clip.rows) for clip in clips)])
         return {"starts": starts, "fps": fps, "licence": self._licence}
-
-    @property
-    def _licence(self) -> str:
-        return str(read_card("datasets", self._card)["licence"])
 
     def _known(self, folder: Path, split: str) -> str:
         """The split itself; raises `DataError` where there is none of that name, or no recording in it."""

@@ -27,9 +27,11 @@ PATHS = {
     "3dpw": "sequenceFiles/train/courtyard_arguing_00.pkl",
     "surreal": "cmu/train/run0/01_01/01_01_c0001_info.mat",
     "lsp": "lsp_dataset/joints.mat",
+    "coco-keypoints": "annotations/person_keypoints_val2017.json",
     "lsp-extended": "lspet_dataset/images/im00001.jpg",
     "mocap-npz": "motion.npz",
     "video-folder": "a.mp4",
+    "image-folder": "walk/0001.jpg",
 }
 
 

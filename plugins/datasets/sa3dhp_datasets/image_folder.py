@@ -1,0 +1,145 @@
+"""Folders of images as footage: each folder one recording, with boxes, camera and truth beside it as beside a video."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
+
+from sa3dhp_core.errors import DataError
+from sa3dhp_datasets.beside import Truth, companion, intrinsics_of, read_truth
+from sa3dhp_datasets.dealing import PICTURES
+from sa3dhp_datasets.image_folder_config import ImageFolderConfig
+from sa3dhp_datasets.inputs import content_of
+from sa3dhp_datasets.layouts import data_folder, nothing_found
+from sa3dhp_datasets.lens import Lens
+from sa3dhp_datasets.pictures import ImageFiles
+from sa3dhp_datasets.shot_images import ShotImages
+from sa3dhp_datasets.shots import Person, Shot, person_of
+from sa3dhp_datasets.tracks import Track, join, read_boxes, smooth, whole_frame
+
+CARD = "image-folder"
+LAYOUT = f"folders of images ({', '.join(PICTURES)})"
+UPRIGHT = (None, 1)
+"""What a picture's flag of orientation says where it is not to be turned."""
+
+
+@attrs.frozen
+class Recording:
+    """A folder of images: its path, their size in pixels, and when each was taken, in seconds from the first."""
+
+    path: Path
+    width: int
+    height: int
+    times_s: NDArray[np.float64]
+
+
+def shots(config: ImageFolderConfig) -> Iterator[Shot]:
+    """A shot a folder, in the order of their names; see `ReadsShots`."""
+    for folder in recordings(data_folder(config.path, LAYOUT)):
+        files = images_of(folder)
+        _need_upright(files[0])
+        pictures = ImageFiles.open(files)
+        found = Recording(folder, pictures.width, pictures.height, np.arange(len(files)) / config.file_fps)
+        lens = _lens(found, config)
+        yield Shot(
+            name=folder.name,
+            subject=folder.name,
+            camera="",
+            family=content_of(folder.name, config.content_pattern),
+            fps=config.file_fps,
+            lens=lens,
+            people=tuple(_people(found, lens, config)),
+            where=str(folder),
+            pictures=partial(ImageFiles.open, files),
+        )
+
+
+def recordings(folder: Path) -> list[Path]:
+    """The folders of images in a folder, by name; itself where none in it has images.
+
+    Raises:
+        DataError: there is no image; or there are some both in the folder and in folders of it.
+    """
+    inside = sorted((path for path in folder.iterdir() if path.is_dir() and images_of(path)), key=_in_order)
+    itself = images_of(folder)
+    if inside and itself:
+        found = f"{itself[0].name} beside the folder {inside[0].name}"
+        expected = "images in folders of it alone, or in none of them"
+        raise DataError("images at two depths", where=str(folder), found=found, expected=expected)
+    if not inside and not itself:
+        raise nothing_found(folder, LAYOUT)
+    return inside or [folder.resolve()]
+
+
+def images_of(folder: Path) -> list[Path]:
+    """The images in a folder by name, numbers in names by their value: ``9.jpg`` before ``10.jpg``."""
+    found = (path for path in folder.iterdir() if path.name.lower().endswith(PICTURES) and path.is_file())
+    return sorted((path for path in found if not path.name.startswith(".")), key=_in_order)
+
+
+def _in_order(path: Path) -> tuple[list[tuple[str, int]], str]:
+    words = re.findall(r"([^0-9]*)([0-9]*)", path.name)
+    return [(word, int(number[:99] or -1)) for word, number in words], path.name
+
+
+def _need_upright(path: Path) -> None:
+    """Raise `DataError` where a picture is flagged as turned; what cannot be read is met where it is opened."""
+    try:
+        with Image.open(path) as image:
+            flag = image.getexif().get(ExifTags.Base.Orientation)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return
+    if flag not in UPRIGHT:
+        hint = "write it upright, with boxes to match (mogrify -auto-orient)"
+        raise DataError("the image is flagged as turned", where=str(path), found=f"orientation {flag}", hint=hint)
+
+
+def _lens(found: Recording, config: ImageFolderConfig) -> Lens:
+    matrix, where = intrinsics_of(found, config.focal_px, config.fov_deg)
+    if matrix[0, 1] or matrix[1, 0]:
+        raise DataError("pixels that are no rectangles", where=where, found=matrix.tolist(), expected="no skew")
+    return Lens(np.diag(matrix)[:2], matrix[:2, 2])
+
+
+def _people(found: Recording, lens: Lens, config: ImageFolderConfig) -> Iterator[Person]:
+    truth, tracks = read_truth(found), _tracks(found, config)
+    joints = _by_identity(truth, tracks)
+    for identity, parts in groupby(tracks, key=lambda track: track.identity):
+        own = list(parts)
+        frames = np.concatenate([part.first + np.arange(len(part.boxes)) for part in own])
+        boxes = np.concatenate([part.boxes for part in own])
+        solid = joints[identity][frames] if identity in joints else None
+        person = person_of(identity, frames, lens, joints=solid, boxes=boxes)
+        if person is not None:
+            yield person
+
+
+def _tracks(found: Recording, config: ImageFolderConfig) -> Sequence[Track]:
+    """Gap-free tracks, by identity and time; the whole picture where no boxes lie beside the folder."""
+    path, count = companion(found.path, "boxes.jsonl"), len(found.times_s)
+    if not path.is_file():
+        return whole_frame(found.width, found.height, count)
+    half_width = round(config.smooth_s / 2 * config.file_fps)
+    tracks = join(read_boxes(path, found.width, found.height, count), config.max_gap)
+    return [smooth(track, min(half_width, count)) for track in tracks]
+
+
+def _by_identity(truth: Truth | None, tracks: Sequence[Track]) -> dict[int, NDArray[np.float64]]:
+    """The true joints of each track, ``(images, J, 3)``; none where there is no truth."""
+    if truth is None:
+        return {}
+    rows = truth.rows(sorted({track.identity for track in tracks}))
+    return {identity: truth.joints[row] for identity, row in rows.items()}
+
+
+def image_folder(config: ImageFolderConfig) -> ShotImages:
+    """`ImageData` over folders of images."""
+    return ShotImages(config, shots, CARD, licence=config.licence)
