@@ -44,6 +44,12 @@ KINDS: dict[str, tuple[str, ...]] = {
     "whole frame, no pictures": ("--no-pictures", "--set", "boxes=EMPTY"),
 }
 
+WATCH = """import json, os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, used = os.wait4(process.pid, 0)
+print(json.dumps([status, used.ru_utime + used.ru_stime, used.ru_maxrss]))"""
+"""A small process that starts the call: a child's peak memory counts that of the process it was forked from."""
+
 
 def main(
     seconds: int = typer.Option(10, min=1, help="length of the short video"),
@@ -147,14 +153,13 @@ def _predict(run: Path, video: Path, out: Path, words: Sequence[str]) -> tuple[i
     given = [word.replace("EMPTY", str(empty)) for word in words]
     call = [str(SCRIPT), "predict", str(run), str(video), "--out", str(out), "--set", f"row={ROW}", *given]
     began = time.perf_counter()
-    process = subprocess.Popen(call, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
+    told = subprocess.run([sys.executable, "-c", WATCH, *call], stdout=subprocess.PIPE, text=True, check=True).stdout
     seconds = time.perf_counter() - began
+    status, computed, peak = json.loads(told)
     if status:
         raise SystemExit(f"{' '.join(call)} ended with {status}")
     clips = json.loads((out / "index.json").read_text(encoding="utf-8"))["clips"]
-    computed, peak = round(used.ru_utime + used.ru_stime, 2), round(used.ru_maxrss / 1024, 1)
-    return sum(clip["frames"] for clip in clips), round(seconds, 2), computed, peak
+    return sum(clip["frames"] for clip in clips), round(seconds, 2), round(computed, 2), round(peak / 1024, 1)
 
 
 if __name__ == "__main__":
