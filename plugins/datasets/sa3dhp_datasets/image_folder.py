@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 
 import attrs
@@ -14,15 +13,15 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from sa3dhp_core.errors import DataError
-from sa3dhp_datasets.beside import Truth, companion, intrinsics_of, read_truth
+from sa3dhp_datasets.beside import companion, read_truth
 from sa3dhp_datasets.dealing import PICTURES
 from sa3dhp_datasets.image_folder_config import ImageFolderConfig
 from sa3dhp_datasets.inputs import content_of
 from sa3dhp_datasets.layouts import data_folder, nothing_found
-from sa3dhp_datasets.lens import Lens
 from sa3dhp_datasets.pictures import ImageFiles
+from sa3dhp_datasets.recorded_people import recorded_lens, recorded_people
 from sa3dhp_datasets.shot_images import ShotImages
-from sa3dhp_datasets.shots import Person, Shot, person_of
+from sa3dhp_datasets.shots import Shot
 from sa3dhp_datasets.tracks import Track, join, read_boxes, smooth, whole_frame
 
 CARD = "image-folder"
@@ -48,7 +47,7 @@ def shots(config: ImageFolderConfig) -> Iterator[Shot]:
         _need_upright(files[0])
         pictures = ImageFiles.open(files)
         found = Recording(folder, pictures.width, pictures.height, np.arange(len(files)) / config.file_fps)
-        lens = _lens(found, config)
+        lens, truth = recorded_lens(found, config.focal_px, config.fov_deg), read_truth(found)
         yield Shot(
             name=folder.name,
             subject=folder.name,
@@ -56,7 +55,7 @@ def shots(config: ImageFolderConfig) -> Iterator[Shot]:
             family=content_of(folder.name, config.content_pattern),
             fps=config.file_fps,
             lens=lens,
-            people=tuple(_people(found, lens, config)),
+            people=tuple(recorded_people(lens, _tracks(found, config), truth)),
             where=str(folder),
             pictures=partial(ImageFiles.open, files),
         )
@@ -102,26 +101,6 @@ def _need_upright(path: Path) -> None:
         raise DataError("the image is flagged as turned", where=str(path), found=f"orientation {flag}", hint=hint)
 
 
-def _lens(found: Recording, config: ImageFolderConfig) -> Lens:
-    matrix, where = intrinsics_of(found, config.focal_px, config.fov_deg)
-    if matrix[0, 1] or matrix[1, 0]:
-        raise DataError("pixels that are no rectangles", where=where, found=matrix.tolist(), expected="no skew")
-    return Lens(np.diag(matrix)[:2], matrix[:2, 2])
-
-
-def _people(found: Recording, lens: Lens, config: ImageFolderConfig) -> Iterator[Person]:
-    truth, tracks = read_truth(found), _tracks(found, config)
-    joints = _by_identity(truth, tracks)
-    for identity, parts in groupby(tracks, key=lambda track: track.identity):
-        own = list(parts)
-        frames = np.concatenate([part.first + np.arange(len(part.boxes)) for part in own])
-        boxes = np.concatenate([part.boxes for part in own])
-        solid = joints[identity][frames] if identity in joints else None
-        person = person_of(identity, frames, lens, joints=solid, boxes=boxes)
-        if person is not None:
-            yield person
-
-
 def _tracks(found: Recording, config: ImageFolderConfig) -> Sequence[Track]:
     """Gap-free tracks, by identity and time; the whole picture where no boxes lie beside the folder."""
     path, count = companion(found.path, "boxes.jsonl"), len(found.times_s)
@@ -130,14 +109,6 @@ def _tracks(found: Recording, config: ImageFolderConfig) -> Sequence[Track]:
     half_width = round(config.smooth_s / 2 * config.file_fps)
     tracks = join(read_boxes(path, found.width, found.height, count), config.max_gap)
     return [smooth(track, min(half_width, count)) for track in tracks]
-
-
-def _by_identity(truth: Truth | None, tracks: Sequence[Track]) -> dict[int, NDArray[np.float64]]:
-    """The true joints of each track, ``(images, J, 3)``; none where there is no truth."""
-    if truth is None:
-        return {}
-    rows = truth.rows(sorted({track.identity for track in tracks}))
-    return {identity: truth.joints[row] for identity, row in rows.items()}
 
 
 def image_folder(config: ImageFolderConfig) -> ShotImages:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import torch
 from sa3dhp_core.atomic import read_json, read_meta, read_tensors, write_json, write_tensors
 from sa3dhp_core.errors import DataError, PluginError, nearest
 from sa3dhp_core.host import Host
+from sa3dhp_core.protocols.data_files import DataCheck
 from sa3dhp_core.protocols.detection import Detector
 from sa3dhp_core.store import ArrayClips, ArrayImages, split_file, write_frames
 from sa3dhp_datasets.beside import companion, intrinsics_of, read_truth
@@ -24,6 +26,8 @@ from sa3dhp_datasets.crops import boxes_file, decode_crops, plan_of, poses_of, t
 from sa3dhp_datasets.film import VideoFilm, open_film
 from sa3dhp_datasets.footage import probe
 from sa3dhp_datasets.inputs import assign, content_of, input_files, offered
+from sa3dhp_datasets.shot_images import ShotImages
+from sa3dhp_datasets.video_shots import shots_of
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +45,39 @@ class VideoFolder:
         """Crop all videos into `folder`; finished videos of an interrupted call are kept and reused."""
         if (folder / "prepared.json").is_file() and all(split_file(folder, s).is_file() for s in self.splits):
             return
+        videos = self._videos()
+        pieces = [self._piece(folder, video) for video, _, _ in videos]
+        facts: dict[str, Any] = {}
+        for split in self.splits:
+            rows = [i for i, (_, _, own) in enumerate(videos) if own == split]
+            self._join(folder, split, [pieces[i] for i in rows], [videos[i][1] for i in rows])
+            facts[split] = {videos[i][0].name: read_meta(pieces[i]) for i in rows}
+        write_json(folder / "prepared.json", facts)
+        for piece in pieces:
+            piece.unlink(missing_ok=True)
+            piece.with_suffix(".npy").unlink(missing_ok=True)
+        if not any((folder / "pieces").iterdir()):
+            (folder / "pieces").rmdir()
+
+    def check(self) -> DataCheck:
+        """What the videos hold and what is wrong with it; raises `DataError` for what cannot be read at all."""
+        return self._shots().check()
+
+    def write_sheet(self, path: Path, seed: int) -> Sequence[str]:
+        """Draw a few crops; see `shot_sheet.write_sheet`."""
+        return self._shots().write_sheet(path, seed)
+
+    def pack(
+        self, out: Path, *, workers: int, frames: int, quality: int, progress: Callable[[int, int], None]
+    ) -> Mapping[str, object]:
+        """Write the crops as shards; see `PacksShards`."""
+        return self._shots().pack(out, workers=workers, frames=frames, quality=quality, progress=progress)
+
+    def _shots(self) -> ShotImages:
+        return shots_of(self._videos(), self._config, lambda: self._detector)
+
+    def _videos(self) -> list[tuple[Path, str, str]]:
+        """Path, motion family and split of each video; raises `DataError` where there is none."""
         path = Path(self._config.path).expanduser()
         if self._config.path and path.is_file():
             raise DataError(
@@ -48,19 +85,8 @@ class VideoFolder:
             )
         videos = input_files((self._config.path,), ".mp4")
         named = [(video.stem, content_of(video.stem, self._config.content_pattern)) for video in videos]
-        split_of = assign(named, self._shares, self._patterns, str(path))
-        pieces = [self._piece(folder, video) for video in videos]
-        facts: dict[str, Any] = {}
-        for split in self.splits:
-            rows = [i for i, s in enumerate(split_of) if s == split]
-            self._join(folder, split, [pieces[i] for i in rows], [named[i][1] for i in rows])
-            facts[split] = {videos[i].name: read_meta(pieces[i]) for i in rows}
-        write_json(folder / "prepared.json", facts)
-        for piece in pieces:
-            piece.unlink(missing_ok=True)
-            piece.with_suffix(".npy").unlink(missing_ok=True)
-        if not any((folder / "pieces").iterdir()):
-            (folder / "pieces").rmdir()
+        splits = assign(named, self._shares, self._patterns, str(path))
+        return [(video, family, split) for video, (_, family), split in zip(videos, named, splits, strict=True)]
 
     def _piece(self, folder: Path, video: Path) -> Path:
         """The crops of one video: images in ``.npy``, everything else in ``.safetensors``, which is written last."""
