@@ -667,7 +667,16 @@ rows = [
 """A recipe of the pages' own components, wherever one has a part in a run; two steps each."""
 
 
-WITHOUT_A_PART = ("image_data", "keypoint_data", "relation_score", "relation_selection", "lifter", "method", "command")
+WITHOUT_A_PART = (
+    "command",
+    "detector",
+    "image_data",
+    "keypoint_data",
+    "lifter",
+    "method",
+    "relation_score",
+    "relation_selection",
+)
 """Nouns that have no part in a run of the method `sa3dhp`, or whose example is no part of it."""
 
 

@@ -63,10 +63,15 @@ def undeclared(home: Path, package: Path) -> list[str]:
     return sorted(found)
 
 
+DISTRIBUTIONS = {"PIL": "pillow"}
+"""Modules whose distribution has another name."""
+
+
 def _foreign(paths: Iterable[Path], package: Path, requirements: list[str]) -> set[NormalizedName]:
     declared = {canonicalize_name(Requirement(text).name) for text in requirements}
     given = {"sa3dhp-core" if name == "sa3dhp" else name for name in declared} | {canonicalize_name(package.name)}
-    return {canonicalize_name(name) for name in imported(paths) if name not in sys.stdlib_module_names} - given
+    names = {DISTRIBUTIONS.get(name, name) for name in imported(paths) if name not in sys.stdlib_module_names}
+    return set(map(canonicalize_name, names)) - given
 
 
 def pins() -> dict[str, Version]:
