@@ -13,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from torch import Tensor
 
+from sa3dhp_core.atomic import read_json, write_json
 from sa3dhp_core.components import Component
 from sa3dhp_core.conformance import (
     Bench,
@@ -170,15 +171,21 @@ def test_comparisons_look_at_shapes_first() -> None:
         need_equal(torch.tensor([math.nan]), torch.zeros(1), "differs")
 
 
-def test_the_pages_examples_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pages_examples_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     page = Path(__file__).parents[2] / "docs" / "conformance.md"
-    door, law, own = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    door, spoilt, law, own = re.findall(
+        r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
     monkeypatch.setattr(promises, "_CHECKS", dict(promises._CHECKS))
-    shown: dict[str, Any] = {}
-    for block in (door, law, own):
+    shown: dict[str, Any] = {
+        "write_fixture": lambda folder: write_json(folder / "poses.json", {"joints": list(range(200))}),
+        "read_all": lambda folder: read_json(folder / "poses.json"),
+    }
+    for block in (door, spoilt, law, own):
         exec(block, shown)
     (mark,) = shown["test_conformance"].pytestmark
     assert "relation:template-tilt:commutes-with-rendering" in {case.id for case in mark.args[1]}
+    shown["test_spoilt_folders_are_read_or_refused"](tmp_path)
     shown["test_a_turn_keeps_the_bones"]()
     long = attrs.evolve(TURN, name="a name " * 10)
     assert broken(Subject.given(long)) == ["has-a-short-name"] and broken(Subject.given(TURN)) == []

@@ -193,7 +193,7 @@ def test_a_protocol_file_documents_everything_in_it(path: Path) -> None:
 @pytest.mark.parametrize("offer", OFFERS, ids=lambda offer: f"{offer.component.noun}:{offer.component.id}")
 def test_what_a_shipped_component_builds_keeps_the_promise(offer: Offer, tmp_path: Path) -> None:
     noun, id = offer.component.noun, offer.component.id
-    if id in ("lifted-poses", "transformers-detector"):  # which need a run, or weights
+    if id in ("joined", "lifted-poses", "shards", "transformers-detector"):  # which need data, a run, or weights
         table = example_table(offer.component, tmp_path)
         thing = HOST.build(noun, table, noun, **PARTS[noun](tmp_path))
     else:

@@ -159,7 +159,7 @@ def test_sequences_are_whole_and_root_relative(folder: Path) -> None:
 
 
 def test_clips_read_no_label(folder: Path) -> None:
-    assert set(ArrayClips(folder, "train")._tensors) == {"images", "starts", "intrinsics"}
+    assert set(ArrayClips(folder, "train")._tensors) == {"starts", "intrinsics"}
 
 
 def test_images_without_poses_are_clips_only(tmp_path: Path) -> None:

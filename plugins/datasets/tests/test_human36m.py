@@ -36,7 +36,9 @@ BODY = skeleton()
 def poses(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All subjects without videos; nobody writes into it."""
     kinds = ("D3_Positions", "D3_Positions_mono", "D2_Positions")
-    return write_subjects(tmp_path_factory.mktemp("human36m"), kinds=kinds)
+    folder = tmp_path_factory.mktemp("sets") / "human36m"
+    folder.mkdir()
+    return write_subjects(folder, kinds=kinds)
 
 
 @pytest.fixture
