@@ -132,7 +132,7 @@ class ShardPixels:
         Raises:
             DataError: a shard that is missing, truncated or damaged.
         """
-        rows = torch.arange(len(self))[index]
+        rows = torch.arange(*index.indices(len(self))) if isinstance(index, slice) else index
         flat = rows.flatten()
         crops = torch.empty((len(flat), 3, self.side, self.side), dtype=torch.uint8)
         order = flat.argsort(stable=True)
