@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,22 @@ from tests.recipes.shrinking import shrunk
 
 MOCAP = Path(__file__).resolve().parents[3] / "shared" / "data" / "mocap"
 """Real motion capture, beside the repository where there is some."""
+
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def sa3dhp(capfd: pytest.CaptureFixture[str]) -> Call:
+    """``sa3dhp("COMMAND", …)`` returns exit code, standard output and standard error of the command line."""
+
+    def call(*words: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main([*map(str, words)])
+        printed = capfd.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
+
+    return call
 
 
 @pytest.fixture(scope="session")

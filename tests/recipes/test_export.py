@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import onnxruntime
@@ -14,29 +14,21 @@ from torch import Tensor
 
 from sa3dhp_core import runner
 from sa3dhp_core.atomic import read_json, read_tensors, write_json
-from sa3dhp_core.cli.app import main
 from sa3dhp_core.host import Host
 from sa3dhp_core.recipe import load_recipe
+from tests.recipes.conftest import Call
 from tests.recipes.shrinking import by_name, shrunk
 
 pytestmark = pytest.mark.slow
-Call = Callable[..., tuple[int, str, str]]
 
 CLOSE_M = 2e-5
 """How far a file's coordinates may lie from those that the run predicts."""
 
 
 @pytest.fixture
-def call(capfd: pytest.CaptureFixture[str]) -> Call:
+def call(sa3dhp: Call) -> Call:
     """``call("RUN", "--format", …)`` returns exit code, standard output and standard error of `sa3dhp export`."""
-
-    def run_it(*words: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main(["export", *map(str, words)])
-        printed = capfd.readouterr()
-        return int(ended.value.code or 0), printed.out, printed.err
-
-    return run_it
+    return partial(sa3dhp, "export")
 
 
 @pytest.fixture(scope="module")

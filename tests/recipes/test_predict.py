@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,6 @@ import torch
 
 from sa3dhp_core import runner
 from sa3dhp_core.atomic import read_json
-from sa3dhp_core.cli.app import main
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.geometry import bone_lengths
 from sa3dhp_core.host import Host
@@ -23,22 +22,15 @@ from sa3dhp_datasets.bvh_file import read_bvh
 from sa3dhp_datasets.config import BvhConfig, LiftingNpzConfig
 from sa3dhp_datasets.keypoint_example import CLIPS, FRAMES, SUBJECTS, lifting_arrays, write_lifting
 from sa3dhp_datasets.lifting_npz import read_clips
+from tests.recipes.conftest import Call
 
 pytestmark = pytest.mark.slow
-Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def call(capfd: pytest.CaptureFixture[str]) -> Call:
+def call(sa3dhp: Call) -> Call:
     """``call("RUN", "INPUT", …)`` returns exit code, standard output and standard error of `sa3dhp predict`."""
-
-    def run_it(*words: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main(["predict", *map(str, words)])
-        printed = capfd.readouterr()
-        return int(ended.value.code or 0), printed.out, printed.err
-
-    return run_it
+    return partial(sa3dhp, "predict")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,16 @@ from PIL import Image
 from sa3dhp_backbones.detector_example import small_rt_detr
 from sa3dhp_core import runner
 from sa3dhp_core.atomic import read_json
-from sa3dhp_core.cli.app import main
 from sa3dhp_core.geometry import project, smallest_circle
 from sa3dhp_core.host import Host
 from sa3dhp_datasets.config import VideoFolderConfig
 from sa3dhp_datasets.crops import plan_of, tracks_of
 from sa3dhp_datasets.footage import frames, probe
 from sa3dhp_self_adaptation.row_stages import predictor_of
+from tests.recipes.conftest import Call
 from tests.recipes.shrinking import shrunk
 
 pytestmark = pytest.mark.slow
-Call = Callable[..., tuple[int, str, str]]
 ROW = ("--set", "row=source-only")
 
 
@@ -51,16 +50,9 @@ def video(footage: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def call(capfd: pytest.CaptureFixture[str]) -> Call:
+def call(sa3dhp: Call) -> Call:
     """``call("RUN", "INPUT", …)`` returns exit code, standard output and standard error of `sa3dhp predict`."""
-
-    def run_it(*words: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main(["predict", *map(str, words)])
-        printed = capfd.readouterr()
-        return int(ended.value.code or 0), printed.out, printed.err
-
-    return run_it
+    return partial(sa3dhp, "predict")
 
 
 def arrays_of(out: Path, told: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from sa3dhp_datasets.config import VideoFolderConfig
 from sa3dhp_datasets.crops import Plan, boxes_file, cut, plan_of, tracks_of
 from sa3dhp_datasets.drawn_video import write_drawn
 from sa3dhp_datasets.footage import LONE_FPS, Footage, frames, probe, stills
+from sa3dhp_datasets.inputs import in_order
 from sa3dhp_datasets.layouts import is_archive
 
 FILMS = "a video, a folder of images or an image"
@@ -108,7 +108,7 @@ def open_film(source: Path, config: VideoFolderConfig, detector: Callable[[], De
 def _footage(source: Path, config: VideoFolderConfig) -> Footage:
     if not source.exists():
         raise DataError("no such file or folder", where=str(source), expected=FILMS)
-    files = sorted(filter(_is_image, source.iterdir() if source.is_dir() else [source]), key=_in_order)
+    files = sorted(filter(_is_image, source.iterdir() if source.is_dir() else [source]), key=in_order)
     if files:
         return stills(source, files, config.fps or LONE_FPS)
     if source.is_dir():
@@ -125,12 +125,6 @@ def _footage(source: Path, config: VideoFolderConfig) -> Footage:
 
 def _is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGES and not path.name.startswith(".")
-
-
-def _in_order(path: Path) -> list[tuple[int, int, str]]:
-    """Names by their text, and by their numbers where they have some: 9 before 10."""
-    parts = re.split(r"(\d+)", path.name)
-    return [(1, int(part), part) if part.isdecimal() else (0, 0, part) for part in parts]
 
 
 def _notes(footage: Footage, config: VideoFolderConfig, plan: Plan) -> Iterator[str]:

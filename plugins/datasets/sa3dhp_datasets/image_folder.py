@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from sa3dhp_core.errors import DataError
 from sa3dhp_datasets.beside import companion, read_truth
 from sa3dhp_datasets.dealing import PICTURES
 from sa3dhp_datasets.image_folder_config import ImageFolderConfig
-from sa3dhp_datasets.inputs import content_of
+from sa3dhp_datasets.inputs import content_of, in_order
 from sa3dhp_datasets.layouts import data_folder, nothing_found
 from sa3dhp_datasets.pictures import ImageFiles
 from sa3dhp_datasets.recorded_people import recorded_lens, recorded_people
@@ -67,7 +66,7 @@ def recordings(folder: Path) -> list[Path]:
     Raises:
         DataError: there is no image; or there are some both in the folder and in folders of it.
     """
-    inside = sorted((path for path in folder.iterdir() if path.is_dir() and images_of(path)), key=_in_order)
+    inside = sorted((path for path in folder.iterdir() if path.is_dir() and images_of(path)), key=in_order)
     itself = images_of(folder)
     if inside and itself:
         found = f"{itself[0].name} beside the folder {inside[0].name}"
@@ -81,12 +80,7 @@ def recordings(folder: Path) -> list[Path]:
 def images_of(folder: Path) -> list[Path]:
     """The images in a folder by name, numbers in names by their value: ``9.jpg`` before ``10.jpg``."""
     found = (path for path in folder.iterdir() if path.name.lower().endswith(PICTURES) and path.is_file())
-    return sorted((path for path in found if not path.name.startswith(".")), key=_in_order)
-
-
-def _in_order(path: Path) -> tuple[list[tuple[str, int]], str]:
-    words = re.findall(r"([^0-9]*)([0-9]*)", path.name)
-    return [(word, int(number[:99] or -1)) for word, number in words], path.name
+    return sorted((path for path in found if not path.name.startswith(".")), key=in_order)
 
 
 def _need_upright(path: Path) -> None:

@@ -51,6 +51,12 @@ def input_files(paths: Iterable[str], suffix: str) -> tuple[Path, ...]:
     return tuple(found)
 
 
+def in_order(path: Path) -> tuple[list[tuple[str, int]], str]:
+    """Key to sort files by name, numbers in names by their value: ``9.jpg`` before ``10.jpg``."""
+    words = re.findall(r"([^0-9]*)([0-9]*)", path.name)
+    return [(word, int(number[:99] or -1)) for word, number in words], path.name
+
+
 def content_of(name: str, pattern: str) -> str:
     """The motion family in a clip's name: the pattern's group `content`, or the name without its trailing number.
 

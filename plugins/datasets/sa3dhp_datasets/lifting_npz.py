@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sa3dhp_core.cards import skeleton as skeleton_card
-from sa3dhp_core.errors import DataError, RecipeError, nearest
+from sa3dhp_core.errors import DataError, RecipeError
 from sa3dhp_core.host import Host
 from sa3dhp_core.keypoint_store import ArrayKeypoints, read_truth, write_keypoints
 from sa3dhp_core.store import split_file
 from sa3dhp_core.types import Skeleton
 from sa3dhp_datasets.config import LiftingNpzConfig
+from sa3dhp_datasets.dealing import known_split
 from sa3dhp_datasets.expected_arrays import need_unit
 from sa3dhp_datasets.inputs import SPLITS, name_hash
 from sa3dhp_datasets.joint_names import Means, means, table, taken
@@ -147,17 +148,11 @@ class LiftingNpz:
 
     def keypoints(self, folder: Path, split: str) -> ArrayKeypoints:
         """The split without its truth."""
-        return ArrayKeypoints(folder, _known(split, self.splits))
+        return ArrayKeypoints(folder, known_split(split, self.splits))
 
     def truth(self, folder: Path, split: str) -> Tensor | None:
         """The split's true poses, if the files have some."""
-        return read_truth(folder, _known(split, self.splits))
-
-
-def _known(split: str, splits: Sequence[str]) -> str:
-    if split not in splits:
-        raise DataError(f"there is no split {split!r}", hint=nearest(split, splits))
-    return split
+        return read_truth(folder, known_split(split, self.splits))
 
 
 def read_clips(config: LiftingNpzConfig) -> Iterator[Seen]:

@@ -10,12 +10,10 @@ from sa3dhp_datasets.lens import Array
 
 SMPL_24 = (*JOINTS, "L_Hand", "R_Hand")
 PARENTS_24 = (*PARENTS, 20, 21)
-HEAD_TOP = "Head_Top"
-"""What cards call the joint that `with_head_top` puts behind the 24."""
 
 
 def with_head_top(joints: Array) -> Array:
-    """``(T, 24, 3)`` to ``(T, 25, 3)``: the last is the head's top, beyond it as in the rig `smpl`."""
+    """``(T, 24, 3)`` to ``(T, 25, 3)``: the last is what cards call Head_Top, beyond it as in the rig `smpl`."""
     neck, head = joints[:, SMPL_24.index("Neck")], joints[:, SMPL_24.index("Head")]
     along = head - neck
     length_m = table("rigs.toml")["smpl"]["joints"]["head"]["distance_m"]

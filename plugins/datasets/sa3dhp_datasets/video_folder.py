@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from sa3dhp_core.atomic import read_json, read_meta, read_tensors, write_json, write_tensors
-from sa3dhp_core.errors import DataError, PluginError, nearest
+from sa3dhp_core.errors import DataError, PluginError
 from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.data_files import DataCheck
 from sa3dhp_core.protocols.detection import Detector
@@ -23,6 +23,7 @@ from sa3dhp_core.store import ArrayClips, ArrayImages, split_file, write_frames
 from sa3dhp_datasets.beside import companion, intrinsics_of, read_truth
 from sa3dhp_datasets.config import VideoFolderConfig
 from sa3dhp_datasets.crops import boxes_file, decode_crops, plan_of, poses_of, tracks_of
+from sa3dhp_datasets.dealing import known_split, one_rate
 from sa3dhp_datasets.film import VideoFilm, open_film
 from sa3dhp_datasets.footage import probe
 from sa3dhp_datasets.inputs import assign, content_of, input_files, offered
@@ -143,7 +144,7 @@ class VideoFolder:
             images=torch.from_numpy(images),
             starts=torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)]),
             intrinsics=torch.cat([part["intrinsics"] for part in parts]),
-            fps=_rate_of(pieces, self._config.path),
+            fps=one_rate((read_meta(piece)["fps"] for piece in pieces), self._config.path),
             licence=self._config.licence,
             poses=torch.cat([part["poses"] for part in parts]) if labelled else None,
             keypoints=torch.cat([part["keypoints"] for part in parts]) if labelled else None,
@@ -152,7 +153,7 @@ class VideoFolder:
 
     def labelled(self, folder: Path, split: str) -> ArrayImages:
         """The split with its poses; raises `DataError` naming the videos that lack a ``NAME.truth.npz``."""
-        self._check(split)
+        known_split(split, self.splits)
         lacking = [n for n, facts in read_json(folder / "prepared.json")[split].items() if not facts["truth"]]
         if lacking:
             raise DataError(
@@ -166,7 +167,7 @@ class VideoFolder:
 
     def clips(self, folder: Path, split: str) -> ArrayClips:
         """The split without any label."""
-        self._check(split)
+        known_split(split, self.splits)
         return ArrayClips(folder, split)
 
     def people(self, source: Path) -> VideoFilm:
@@ -186,16 +187,3 @@ class VideoFolder:
             raise PluginError("a detector needs the host that finds it", where="detector", expected="host.build")
         detector: Detector = self._host.build("detector", self._config.detector, "detector")
         return detector
-
-    def _check(self, split: str) -> None:
-        if split not in self.splits:
-            raise DataError(f"no split {split!r}", found=split, hint=nearest(split, self.splits))
-
-
-def _rate_of(pieces: list[Path], where: str) -> float:
-    """Frames a second of all these videos; raises `DataError` where they differ."""
-    rates = sorted({round(float(read_meta(piece)["fps"]), 3) for piece in pieces})
-    if len(rates) > 1:
-        found, hint = ", ".join(f"{rate:g}" for rate in rates), f"fps = {rates[0]:g} resamples them"
-        raise DataError("videos of different frame rates", where=where, found=found, expected="one rate", hint=hint)
-    return rates[0]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import torch
 
 from sa3dhp_core.cards import skeleton as skeleton_card
 from sa3dhp_core.errors import RecipeError, nearest
@@ -314,9 +313,3 @@ def slug(name: str) -> str:
     import hashlib
 
     return f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:4]}"
-
-
-def device_of(context: StageContext) -> torch.device:
-    """Where the stage computes."""
-    device: torch.device = context.engine.device
-    return device
