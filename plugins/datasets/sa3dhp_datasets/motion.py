@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -15,9 +16,11 @@ from numpy.typing import NDArray
 from sa3dhp_core.atomic import write_json
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError, nearest
+from sa3dhp_core.protocols.data_files import DataCheck
 from sa3dhp_core.store import ArrayPoses, split_file, write_poses
 from sa3dhp_datasets.config import MotionConfig
 from sa3dhp_datasets.inputs import assign, content_of, matches, offered
+from sa3dhp_datasets.motion_check import checked
 
 _log = logging.getLogger(__name__)
 FPS_RANGE = (0.1, 2000.0)
@@ -90,6 +93,23 @@ class MotionData:
         if not is_prepared(folder, self.splits):
             write_splits(folder, *self._read(), self._keys)
 
+    def check(self) -> DataCheck:
+        """Read all clips that the keys choose, at their own rates; raises `DataError` on bad input."""
+        named: list[tuple[str, str]] = []
+        where, seen = "", set[str]()
+
+        def read() -> Iterator[tuple[str, NDArray[np.float64], float]]:
+            nonlocal where
+            for clip, content in _chosen(self._read()[0], self._keys, seen):
+                named.append((clip.name, content))
+                where = where or clip.where
+                yield clip.name, clip.positions, clip.fps
+
+        found = checked(read())
+        if not named:
+            raise _nothing_left(seen, 0, self._keys)
+        return attrs.evolve(found, splits=tuple(sorted(Counter(assign(named, *_dealt(self._keys), where)).items())))
+
     def sequences(self, folder: Path, split: str) -> ArrayPoses:
         """The split's motion."""
         return ArrayPoses(folder, split)
@@ -113,16 +133,11 @@ def write_splits(folder: Path, clips: Iterable[Clip], report: Mapping[str, objec
     Raises:
         DataError: no clip is left, rates differ without `fps`, names repeat, or positions are not finite.
     """
-    fps, min_frames, contents, content_pattern = keys.fps, keys.min_frames, keys.contents, keys.content_pattern
+    fps, min_frames, content_pattern = keys.fps, keys.min_frames, keys.content_pattern
     shares, patterns = _dealt(keys)
     kept: dict[str, Clip] = {}
-    short, seen = 0, set()
-    for clip in clips:
-        content = content_of(clip.name, content_pattern)
-        seen.add(content)
-        if contents and not matches(clip.name, content, contents):
-            continue
-        check_positions(clip)
+    short, seen = 0, set[str]()
+    for clip, _ in _chosen(clips, keys, seen):
         positions = clip.positions if fps is None else resample(clip.positions, clip.fps, fps)
         if len(positions) < min_frames:
             short += 1
@@ -131,12 +146,7 @@ def write_splits(folder: Path, clips: Iterable[Clip], report: Mapping[str, objec
             raise DataError("two clips have one name", where=clip.where, found=clip.name, hint=kept[clip.name].where)
         kept[clip.name] = attrs.evolve(clip, positions=np.ascontiguousarray(positions), fps=fps or clip.fps)
     if not kept:
-        raise DataError(
-            "no clip is left",
-            found=f"{len(seen)} contents ({', '.join(sorted(seen)[:20])}), {short} clips under {min_frames} frames",
-            expected=f"contents that fit {', '.join(contents)}" if contents else f"clips of {min_frames} frames",
-            hint=nearest(contents[0], seen) if contents and not short else "a lower min_frames, or longer clips",
-        )
+        raise _nothing_left(seen, short, keys)
     rates = {clip.fps for clip in kept.values()}
     if len(rates) > 1:
         raise DataError(
@@ -169,6 +179,23 @@ def write_splits(folder: Path, clips: Iterable[Clip], report: Mapping[str, objec
     }
     _log.info("prepared %s: %d clips, %s", folder, len(kept), dict(report))
     write_json(folder / "prepared.json", {k: facts[k] for k in sorted(facts)})
+
+
+def _chosen(clips: Iterable[Clip], keys: MotionConfig, seen: set[str]) -> Iterator[tuple[Clip, str]]:
+    """Clips of the wanted contents, and their content; `seen` collects all. Raises `DataError` for bad positions."""
+    for clip in clips:
+        content = content_of(clip.name, keys.content_pattern)
+        seen.add(content)
+        if not keys.contents or matches(clip.name, content, keys.contents):
+            check_positions(clip)
+            yield clip, content
+
+
+def _nothing_left(seen: set[str], short: int, keys: MotionConfig) -> DataError:
+    wanted = f"contents that fit {', '.join(keys.contents)}" if keys.contents else f"clips of {keys.min_frames} frames"
+    close = nearest(keys.contents[0], seen) if keys.contents and not short else "a lower min_frames, or longer clips"
+    found = f"{len(seen)} contents ({', '.join(sorted(seen)[:20])}), {short} clips under {keys.min_frames} frames"
+    return DataError("no clip is left", found=found, expected=wanted, hint=close)
 
 
 def is_prepared(folder: Path, splits: Sequence[str]) -> bool:

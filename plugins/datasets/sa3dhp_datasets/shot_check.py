@@ -6,22 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import attrs
 import numpy as np
-import torch
 
-from sa3dhp_core.cards import skeleton
-from sa3dhp_core.geometry import bone_lengths
-from sa3dhp_core.protocols.data_files import BoneCheck, CameraCheck, DataCheck
+from sa3dhp_core.protocols.data_files import CameraCheck, DataCheck
+from sa3dhp_datasets.bone_check import implausible, lengths_of, measured
 from sa3dhp_datasets.lens import Array
 from sa3dhp_datasets.shots import Person, Shot, projected
 
 FAR_PX = 0.5
 """Median projection error of a camera beyond which 3D and 2D do not belong together."""
-
-ODD_BONE = 1.8
-"""Times longer or shorter than a usual adult's: implausible."""
-
-UNEVEN = 1.25
-"""Ratio of the bones of a pair beyond which left and right cannot be one person's."""
 
 
 def checked(
@@ -48,15 +40,15 @@ def checked(
             unseen.append(shot.title)
         for person in shot.people:
             if person.joints is not None and len(person.joints):
-                bones.setdefault(shot.subject, []).append(_lengths(person.joints))
+                bones.setdefault(shot.subject, []).append(lengths_of(person.joints))
     found = [_camera(name, seen) for name, seen in sorted(cameras.items())]
-    measured = list(_bones({subject: np.concatenate(rows) for subject, rows in bones.items()}))
+    lengths = list(measured({subject: np.concatenate(rows) for subject, rows in bones.items()}))
     return DataCheck(
         tuple(sorted(subjects.items())),
         tuple(sorted(splits.items())),
         tuple(found),
-        tuple(measured),
-        (*_of_cameras(found, far_px), *_of_bones(measured, bones_m or {}), *_of_pictures(unseen, sum(splits.values()))),
+        tuple(lengths),
+        (*_of_cameras(found, far_px), *implausible(lengths, bones_m), *_of_pictures(unseen, sum(splits.values()))),
     )
 
 
@@ -84,10 +76,6 @@ def _errors(shot: Shot, person: Person) -> Array:
     return away[np.isfinite(away)]
 
 
-def _lengths(joints: Array) -> Array:
-    return bone_lengths(torch.from_numpy(joints), skeleton()).numpy()
-
-
 def _camera(name: str, seen: Sequence[_Seen]) -> CameraCheck:
     errors = np.concatenate([one.errors for one in seen])
     return CameraCheck(
@@ -101,34 +89,10 @@ def _camera(name: str, seen: Sequence[_Seen]) -> CameraCheck:
     )
 
 
-def _bones(lengths: Mapping[str, Array]) -> Iterator[BoneCheck]:
-    """Each bone over subjects ``(T, J)`` each."""
-    body = skeleton()
-    for number, joint in enumerate(body.joints if lengths else ()):
-        if joint == body.root:
-            continue
-        each = [float(np.median(rows[:, number])) for rows in lengths.values()]
-        spread = [np.quantile(rows[:, number], (0.05, 0.95)) for rows in lengths.values()]
-        varies = max(float(high - low) / max(middle, 1e-9) for (low, high), middle in zip(spread, each, strict=True))
-        yield BoneCheck(joint, float(np.median(each)), min(each), max(each), varies)
-
-
 def _of_cameras(cameras: Iterable[CameraCheck], far_px: float) -> Iterator[str]:
     for camera in cameras:
         if camera.median_px is not None and camera.median_px > far_px:
             yield f"camera {camera.camera}: 3D joints project {camera.median_px:.1f} px away from the 2D joints"
-
-
-def _of_bones(bones: Sequence[BoneCheck], own_m: Mapping[str, float]) -> Iterator[str]:
-    usual, known = {**skeleton().bone_lengths_m, **own_m}, {bone.joint: bone for bone in bones}
-    for bone in bones:
-        ratio = bone.median_m / usual[bone.joint]
-        if not 1 / ODD_BONE < ratio < ODD_BONE:
-            yield f"the bone to {bone.joint} is {bone.median_m:.3f} m long; {usual[bone.joint]:.2f} m is usual"
-    for left, right in skeleton().pairs:
-        a, b = known.get(left), known.get(right)
-        if a and b and not 1 / UNEVEN < a.median_m / max(b.median_m, 1e-9) < UNEVEN:
-            yield f"the bones to {left} and {right} are {a.median_m:.3f} m and {b.median_m:.3f} m"
 
 
 def _of_pictures(unseen: Sequence[str], every: int) -> Iterator[str]:
