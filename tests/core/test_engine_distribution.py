@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from lightning_fabric.strategies import ModelParallelStrategy
 from torch import nn
 
+from sa3dhp_core.engine import Engine
 from sa3dhp_core.engine.distribution import check_launch, is_split, strategy_of
 from sa3dhp_core.engine_config import EngineConfig
 from sa3dhp_core.errors import RecipeError
+from sa3dhp_core.sinks import SinkBoard
 
 
 def config(devices: int = 1, nodes: int = 1, strategy: str = "auto", shard_from: int = 10) -> EngineConfig:
@@ -59,3 +61,10 @@ def test_torchrun_and_srun_must_start_what_the_recipe_says(devices: int, nodes: 
 )
 def test_a_process_started_by_hand_is_left_alone(environment: dict[str, str]) -> None:
     check_launch(config(1), environment)
+
+
+def test_the_engine_refuses_before_it_starts_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(RecipeError, match="torchrun started other processes"):
+        Engine(config(1), 0, SinkBoard(()))
