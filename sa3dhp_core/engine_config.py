@@ -25,7 +25,9 @@ class EngineConfig:
     shard_from: int = attrs.field(
         default=1_000_000,
         validator=validators.ge(0),
-        metadata={"help": "`fsdp` splits modules of at least so many parameters; smaller ones are copied to each device"},
+        metadata={
+            "help": "`fsdp` splits modules of at least so many parameters; smaller ones are copied to each device"
+        },
     )
     precision: PRECISIONS = attrs.field(default="32-true", metadata={"help": "numbers to compute with"})
     threads: int | None = attrs.field(

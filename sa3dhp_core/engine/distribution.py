@@ -36,7 +36,8 @@ def strategy_of(config: EngineConfig) -> str | Strategy:
 
     def parallelize(module: nn.Module, mesh: DeviceMesh) -> nn.Module:
         if is_split(module, config):
-            return fully_shard(module, mesh=mesh["data_parallel"], reshard_after_forward=True)
+            fully_shard(module, mesh=mesh["data_parallel"], reshard_after_forward=True)  # in place
+            return module
         return DistributedDataParallel(module)
 
     return ModelParallelStrategy(parallelize, data_parallel_size=world, tensor_parallel_size=1)

@@ -127,7 +127,7 @@ class Shards:
         split = self._split_of.get(id(part))
         if split is None or not isinstance(value, Tensor) or value.shape != split.shape:
             return value
-        return like(value, split).to_local()
+        return part_of(like(value, split))
 
     def agree(self, found: dict[str, float]) -> dict[str, float]:
         """What any process found in its parts, the same on all."""

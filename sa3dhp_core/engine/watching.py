@@ -12,6 +12,7 @@ import secrets
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -128,8 +129,8 @@ class First:
 
     def failed(self, error: BaseException) -> None:
         """This process ends by an error, which it says itself; unless it comes of another that is gone."""
-        if not _is_told(error):
-            self._done.wait(NOTICE_S)
+        if not _is_told(error) and self._done.wait(NOTICE_S):
+            time.sleep(GRACE_S)  # the listening thread has spoken and ends the process
         self._done.set()
         self._tell("spoken", _code(error))
 
@@ -188,8 +189,8 @@ class Further:
 
     def failed(self, error: BaseException) -> None:
         """Tell the first process the error; ends here once that one has said it and ended, or returns if it has not."""
-        if not _is_told(error):
-            self._first_ended.wait(NOTICE_S)
+        if not _is_told(error) and self._first_ended.wait(NOTICE_S):
+            time.sleep(GRACE_S)  # as above
         self._leaving = True
         text = error.render() if isinstance(error, Sa3dhpError) else f"{type(error).__name__}: {error}"
         _send(self._connection, {"failed": text, "code": _code(error)})

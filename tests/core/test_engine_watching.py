@@ -51,9 +51,7 @@ class Group:
         letting_in = threading.Thread(target=self.first.start)
         letting_in.start()
         address = ("127.0.0.1", self.first.port)
-        self.further = [
-            Further(rank, address, self.first.token, RUN, rank == 1, self.ends[rank]) for rank in (1, 2)
-        ]
+        self.further = [Further(rank, address, self.first.token, RUN, rank == 1, self.ends[rank]) for rank in (1, 2)]
         letting_in.join(SOON_S)
         self.ends[0].close = self._close_first
         for end, further in zip(self.ends[1:], self.further, strict=True):

@@ -21,8 +21,8 @@ from sa3dhp_core.recipe import Recipe
 from sa3dhp_core.structuring import structure
 from sa3dhp_self_adaptation import analysis, exporting, latent_stages, predicting, row_stages
 from sa3dhp_self_adaptation.config import Row, Settings
-from sa3dhp_self_adaptation.space import LatentSpace
 from sa3dhp_self_adaptation.sharing import check_batches
+from sa3dhp_self_adaptation.space import LatentSpace
 from sa3dhp_self_adaptation.synthesis import SYNTHESISED, synthesise
 
 APART = ("adaptation", "synthesised", "headline", "mirror_average", "smooth")
