@@ -113,6 +113,8 @@ def _encodings(method: Any, feature: int) -> tuple[tuple[int, int], tuple[int, i
         method.host.build("alignment_loss", method.loss_table(name), "losses", parts=parts) for name in row.losses
     ]
 
+    kinds: Any = Kinds()
+
     def count(chosen: list[Any]) -> tuple[int, int, int]:
         plan = ViewPlan([(loss.views, loss.window) for loss in chosen], space.relations, kinds)
         learning = sum(len(orbit.frames) for orbit in plan.orbits if orbit.by == "student")

@@ -1,4 +1,4 @@
-"""Which process of a group this is, by what its launcher wrote into the environment. Imports no torch, starts nothing."""
+"""Which process of a group this is, by what its launcher wrote into the environment. Imports no torch."""
 
 from __future__ import annotations
 
