@@ -21,6 +21,7 @@ from sa3dhp_core.recipe import load_recipe
 from sa3dhp_datasets.config import ShardsConfig
 from sa3dhp_datasets.shard_example import shards
 from sa3dhp_datasets.shards import Shards
+from sa3dhp_self_adaptation.photometric import Kinds
 
 RECIPE = "sa3dhp-paper"
 SIZES = (64, 224)
