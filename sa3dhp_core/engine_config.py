@@ -22,6 +22,13 @@ class EngineConfig:
     )
     nodes: int = attrs.field(default=1, validator=validators.ge(1), metadata={"help": "number of machines"})
     strategy: str = attrs.field(default="auto", metadata={"help": "`auto`, `ddp`, `fsdp`, … of Lightning Fabric"})
+    shard_from: int = attrs.field(
+        default=1_000_000,
+        validator=validators.ge(0),
+        metadata={
+            "help": "`fsdp` splits modules of at least so many parameters; smaller ones are copied to each device"
+        },
+    )
     precision: PRECISIONS = attrs.field(default="32-true", metadata={"help": "numbers to compute with"})
     threads: int | None = attrs.field(
         default=None,

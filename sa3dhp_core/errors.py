@@ -67,6 +67,12 @@ class TrainingError(Sa3dhpError):
     exit_code = 3
 
 
+class GroupError(Sa3dhpError):
+    """A process of a run's group is gone."""
+
+    exit_code = 5
+
+
 def nearest(name: str, choices: Iterable[str]) -> str | None:
     """The choice closest to `name`, as a hint (``did you mean 'mirror'?``), or all of them if none is close."""
     known = sorted(choices)

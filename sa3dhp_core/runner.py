@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ import attrs
 from sa3dhp_core import __version__
 from sa3dhp_core.atomic import PARTIAL, read_json, remove_partial, seeded, write_atomic, write_json, write_text
 from sa3dhp_core.engine import Engine
+from sa3dhp_core.engine.watching import watched
 from sa3dhp_core.engine_config import EngineConfig
 from sa3dhp_core.environment import describe_environment
 from sa3dhp_core.errors import RunError
@@ -33,6 +33,7 @@ from sa3dhp_core.protocols.latent import TrainedLatent
 from sa3dhp_core.protocols.lifter import TrainedLifter
 from sa3dhp_core.protocols.method import Method, Stage
 from sa3dhp_core.protocols.prediction import PosedClip
+from sa3dhp_core.ranks import is_first
 from sa3dhp_core.recipe import Recipe, check, load_recipe, to_toml
 from sa3dhp_core.results import RESULTS, Record, as_results, read_results, write_results
 from sa3dhp_core.sinks import ConsoleSink, JsonLinesSink, SinkBoard
@@ -97,16 +98,17 @@ def run(
         board = _open_sinks(recipe, host, out)
         try:
             engine = Engine(recipe.engine, recipe.seed, board)
-            if engine.fabric.is_global_zero:
-                write_text(out / "recipe.toml", to_toml(recipe))
-                write_json(out / "environment.json", describe_environment())
-                write_json(out / STAGES, {name: str(path) for name, path in folders.items()})
-            engine.fabric.barrier()
-            for stage in stages:
-                _run_stage(stage, folders, recipe, engine, board, out)
-            results = collect(recipe, out, [folders[stage.name] for stage in stages], engine.fabric.is_global_zero)
-            for record in results["records"]:
-                board.result(record)
+            with watched(engine.fabric, out):
+                if engine.fabric.is_global_zero:
+                    write_text(out / "recipe.toml", to_toml(recipe))
+                    write_json(out / "environment.json", describe_environment())
+                    write_json(out / STAGES, {name: str(path) for name, path in folders.items()})
+                engine.fabric.barrier()
+                for stage in stages:
+                    _run_stage(stage, folders, recipe, engine, board, out)
+                results = collect(recipe, out, [folders[stage.name] for stage in stages], engine.fabric.is_global_zero)
+                for record in results["records"]:
+                    board.result(record)
         finally:
             board.close()
     return results
@@ -256,7 +258,8 @@ def _method_that(recipe: Recipe, host: Host, out: Path, does: str, what: str, ex
 
 
 def _quiet_engine(recipe: Recipe) -> Engine:
-    return Engine(recipe.engine, recipe.seed, SinkBoard(()))
+    """For what one process does, however many trained the run."""
+    return Engine(attrs.evolve(recipe.engine, devices=1, nodes=1), recipe.seed, SinkBoard(()))
 
 
 def stage_folders(out: Path) -> dict[str, Path]:
@@ -374,11 +377,6 @@ def _claimed(out: Path, recipe: Recipe) -> Iterator[None]:
         if not (out / "recipe.toml").is_file():
             write_text(out / "recipe.toml", to_toml(recipe))
         yield
-
-
-def is_first() -> bool:
-    """Whether this process is the only or the first one of its group, before the engine has started."""
-    return not any(int(os.environ.get(name) or 0) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
 
 
 def _refuse_foreign(out: Path, recipe: Recipe) -> None:

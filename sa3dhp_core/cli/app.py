@@ -19,6 +19,7 @@ from sa3dhp_core.cli.session import Session, session
 from sa3dhp_core.components import BUILT_IN, Component
 from sa3dhp_core.errors import Sa3dhpError
 from sa3dhp_core.host import Host
+from sa3dhp_core.ranks import is_first
 
 DISK_FULL = 4
 """Exit code where the disk is full."""
@@ -110,7 +111,7 @@ def _first_rank_spoke(parent: int) -> bool:
     What goes wrong on one rank mostly does on all. The first one says it; if a further one ended before, the launcher
     would kill the first while it speaks.
     """
-    if console.is_first_rank():
+    if is_first():
         return False
     limit = time.monotonic() + PATIENCE_S
     while os.getppid() == parent and time.monotonic() < limit:

@@ -6,13 +6,14 @@ Rich is imported by the functions that need it, because many calls print no tabl
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from sa3dhp_core.ranks import is_first
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,7 +38,7 @@ def err() -> Console:
 
 def print_json(value: object) -> None:
     """JSON on standard output, on the first rank only."""
-    if is_first_rank():
+    if is_first():
         print(json.dumps(value, indent=1))
 
 
@@ -76,7 +77,7 @@ def print_results(results: Mapping[str, Any]) -> None:
     """The tables of a `results.json`: rows down, protocols across; the latent stages first, where there are any, then
     the target's test split (or what there is instead).
     """
-    if not is_first_rank():
+    if not is_first():
         return
     from rich.markup import escape
 
@@ -103,8 +104,3 @@ def print_predictions(index: Mapping[str, Any], folder: Path) -> None:
     for name in ("overlay", "page"):
         if name in index:
             print(f"{name}: {folder / index[name]}")
-
-
-def is_first_rank() -> bool:
-    """Whether this process is the one that talks, under torchrun or SLURM too."""
-    return not any(int(os.environ.get(name) or 0) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))

@@ -10,6 +10,7 @@ import typer
 
 from sa3dhp_core.cli import console
 from sa3dhp_core.cli.session import interruptible, session
+from sa3dhp_core.ranks import is_first
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print results.json on standard output.")]
@@ -140,7 +141,7 @@ def _show(results: dict[str, object], out: Path, json: bool) -> None:
         console.print_json(results)
         return
     console.print_results(results)
-    if not console.is_first_rank():
+    if not is_first():
         return
     for name, path in (("results", out / "results.json"), ("report", out / "report.html")):
         if path.is_file():

@@ -13,6 +13,7 @@ import typer
 from sa3dhp_core.cli import console
 from sa3dhp_core.errors import PluginError, Sa3dhpError
 from sa3dhp_core.host import Host
+from sa3dhp_core.ranks import is_first
 
 
 @attrs.define
@@ -38,7 +39,7 @@ class Session:
             listing = "\n".join(plugin.render() for plugin in self.host.broken)
             if strict:
                 raise PluginError(f"{len(self.host.broken)} problem(s) with plugins\n{listing}")
-            if console.is_first_rank():
+            if is_first():
                 names = ", ".join(sorted({plugin.distribution for plugin in self.host.broken}))
                 console.err().print(f"broken plugins are left out ({names}): sa3dhp plugins list")
         return self.host

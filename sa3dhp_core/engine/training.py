@@ -28,6 +28,8 @@ from sa3dhp_core.engine.checkpoint import (
     save_checkpoint,
     save_weights,
 )
+from sa3dhp_core.engine.distribution import check_launch, is_split, strategy_of
+from sa3dhp_core.engine.sharding import Shards, part_of, split_state, whole_state
 from sa3dhp_core.engine_config import EngineConfig
 from sa3dhp_core.errors import RecipeError, RunError, TrainingError
 from sa3dhp_core.protocols.task import Task
@@ -63,12 +65,13 @@ class Engine:
         if config.threads is not None:
             torch.set_num_threads(config.threads)
         torch.set_float32_matmul_precision(config.matmul_precision)
+        check_launch(config)
         try:
             self.fabric = Fabric(
                 accelerator="auto" if config.device == "auto" else config.device,
                 devices=config.devices,
                 num_nodes=config.nodes,
-                strategy=config.strategy,
+                strategy=strategy_of(config),
                 precision=config.precision,
             )
         except (RuntimeError, ValueError, TypeError, MisconfigurationException) as error:
@@ -121,34 +124,37 @@ class Engine:
             for module in raw.values():
                 module.to(self.device)
             return
+        self._shards = Shards()
         self._set_up(task)
+        live = self._shards.live(raw)
         optimizers = {
-            name: (self.fabric.setup_optimizers(optimizer), scheduler)
+            name: (self.fabric.setup_optimizers(self._shards.hand_to(optimizer)), scheduler)
             for name, (optimizer, scheduler) in task.optimizers().items()
         }
-        average = MovingAverage(raw, task.ema) if task.ema is not None else None
-        first = self._restore(folder, raw, optimizers, average)
+        average = MovingAverage(live, task.ema) if task.ema is not None else None
+        first = self._restore(folder, live, optimizers, average)
         self.board.stage_started(stage, task.steps)
         logs: dict[str, Tensor | float] = {}
         began = time.perf_counter()
         for step in range(first, task.steps):
             logs |= self._step(task, step, stage, optimizers)
             if average is not None:
-                average.update(raw, step)
+                average.update(live, step)
             done = step + 1
             save = done % self.config.checkpoint_every == 0 and done < task.steps
             if save or done % self.config.log_every == 0 or done == task.steps:
                 scalars = self._mean_over_ranks(logs)
                 self._check(scalars, stage, done, folder)
                 if save or done == task.steps:
-                    self._check(not_finite(raw), stage, done, folder)
+                    self._check(self._shards.agree(not_finite(live)), stage, done, folder)
                 scalars["steps_per_s"] = (done - first) / (time.perf_counter() - began)
                 if self.fabric.is_global_zero:
                     self.board.progress(stage, done, scalars)
             if save:
-                self._save(folder, done, raw, optimizers, average)
+                self._save(folder, done, live, optimizers, average)
         if average is not None and task.steps > 0:
-            average.load_into(raw)
+            average.load_into(live)
+        self._shards.join(raw, self.device)
         task.modules.update(raw)
         if self.fabric.is_global_zero:
             save_weights(folder, raw)
@@ -158,10 +164,13 @@ class Engine:
     def _set_up(self, task: Task) -> None:
         for name, module in task.modules.items():
             trainable = any(parameter.requires_grad for parameter in module.parameters())
-            if name in getattr(task, "sharded", ()) and trainable:
+            sharded = name in getattr(task, "sharded", ())
+            if sharded and is_split(module, self.config):
+                task.modules[name] = self.fabric.setup_module(self._shards.copy(name, module))
+                continue
+            module.to(self.device)
+            if sharded and trainable:
                 task.modules[name] = self.fabric.setup_module(module)
-            else:
-                module.to(self.device)
 
     def _step(
         self, task: Task, step: int, stage: str, optimizers: Mapping[str, tuple[Any, Any]]
@@ -180,10 +189,9 @@ class Engine:
             optimizer, scheduler = optimizers[update.optimizer]
             optimizer.zero_grad()
             self.fabric.backward(update.loss)
+            self._shards.collect(optimizer)
             if task.clip_norm is not None:
-                torch.nn.utils.clip_grad_norm_(
-                    [p for group in optimizer.param_groups for p in group["params"]], task.clip_norm
-                )
+                self._shards.clip(optimizer, task.clip_norm)
             optimizer.step()
             if scheduler is not None:
                 scheduler.step()
@@ -220,15 +228,14 @@ class Engine:
         optimizers: Mapping[str, tuple[Any, Any]],
         average: MovingAverage | None,
     ) -> None:
-        if not self.fabric.is_global_zero:
-            return
         state = {
-            "modules": named_state(modules),
-            "optimizers": {name: optimizer.state_dict() for name, (optimizer, _) in optimizers.items()},
+            "modules": whole_state(named_state(modules)),
+            "optimizers": {name: self._shards.state(optimizer) for name, (optimizer, _) in optimizers.items()},
             "schedulers": {name: s.state_dict() for name, (_, s) in optimizers.items() if s is not None},
-            "average": {} if average is None else average.average,
+            "average": {} if average is None else whole_state(average.average),
         }
-        save_checkpoint(folder, step, state)
+        if self.fabric.is_global_zero:
+            save_checkpoint(folder, step, state)
 
     def _restore(
         self,
@@ -242,9 +249,9 @@ class Engine:
             return 0
         step, state = found
         try:
-            load_named(modules, state["modules"])
+            load_named(modules, split_state(state["modules"], modules))
             for name, (optimizer, scheduler) in optimizers.items():
-                optimizer.load_state_dict(state["optimizers"][name])
+                optimizer.load_state_dict(self._shards.cut(optimizer, state["optimizers"][name]))
                 _lay_out_like_parameters(optimizer)
                 if scheduler is not None:
                     scheduler.load_state_dict(state["schedulers"][name])
@@ -255,7 +262,7 @@ class Engine:
                 hint="delete it to begin this stage again",
             ) from error
         if average is not None:
-            average.average = {key: value.to(self.device) for key, value in state["average"].items()}
+            average.average = split_state(state["average"], modules)
         return step
 
 
@@ -271,6 +278,7 @@ def not_finite(modules: Mapping[str, nn.Module]) -> dict[str, float]:
     """Weights that are no longer finite, as ``weight <name>`` to the first bad value; no checkpoint may hold one."""
     found = {}
     for name, value in named_state(modules).items():
+        value = part_of(value)
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             found[f"weight {name}"] = float(value[~torch.isfinite(value)][0])
             break

@@ -38,7 +38,9 @@ class Task(Protocol):
         ema: decay of an exponential moving average of the modules' weights, or None; the averaged weights are what
             `Engine.train` leaves in the modules at the end.
         sharded: names of modules whose `forward` is called on this rank's shard only, so that their gradients must
-            be averaged over ranks; every other module sees the same (gathered) input on all ranks and stays equal.
+            be averaged over ranks; every other module sees the same (gathered) input on all ranks and stays equal. With
+            the strategy ``fsdp`` these are what is split over the ranks, whether trained or not: then only their
+            `forward` may be called, and their `state_dict` holds each rank's parts.
     """
 
     steps: int
@@ -48,7 +50,10 @@ class Task(Protocol):
     sharded: tuple[str, ...]
 
     def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
-        """Optimisers by name, each with a learning-rate scheduler stepped after each of its updates, or None."""
+        """Optimisers by name, each with a learning-rate scheduler stepped after each of its updates, or None.
+
+        Called once the modules are set up; made only here, for what `modules` then holds.
+        """
         ...
 
     def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -23,14 +23,21 @@ def _hear_interrupts() -> None:
 
 
 class Process:
-    """One call of ``sa3dhp`` in a process of its own."""
+    """One call of ``sa3dhp`` in a process of its own, or by a `launcher`; `logs` tells apart what runs at once."""
 
-    def __init__(self, folder: Path, arguments: tuple[str, ...], environment: Mapping[str, str]) -> None:
-        self._logs = [(folder / name).open("a+", encoding="utf-8") for name in ("stdout", "stderr")]
+    def __init__(
+        self,
+        folder: Path,
+        arguments: tuple[str, ...],
+        environment: Mapping[str, str],
+        launcher: Sequence[str] = (),
+        logs: str = "",
+    ) -> None:
+        self._logs = [(folder / f"{name}{logs}").open("a+", encoding="utf-8") for name in ("stdout", "stderr")]
         for log in self._logs:
             log.truncate(0)
         self.popen = subprocess.Popen(
-            [str(SCRIPT), *arguments],
+            [*launcher, str(SCRIPT), *arguments],
             stdout=self._logs[0],
             stderr=self._logs[1],
             cwd=folder,
@@ -70,8 +77,8 @@ def start(tmp_path: Path) -> Start:
         pytest.skip("the console script is not installed beside this Python")
     (tmp_path / TINY.name).write_text(TINY.read_text(encoding="utf-8"), encoding="utf-8")
 
-    def call(*arguments: str, **environment: str) -> Process:
-        return Process(tmp_path, arguments, environment)
+    def call(*arguments: str, launcher: Sequence[str] = (), logs: str = "", **environment: str) -> Process:
+        return Process(tmp_path, arguments, environment, launcher, logs)
 
     return call
 

@@ -113,6 +113,46 @@ def test_draws_are_those_of_the_data_set_and_each_rank_reads_its_part(
     assert next(tracked.batches(2)).images.shape == (2, 3, 32, 32)
 
 
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 99), share=st.integers(1, 3), before=st.integers(1, 4), after=st.integers(1, 4))
+def test_any_number_of_ranks_draws_and_reads_the_same_batch_once(
+    opened: tuple[Shards, Path], seed: int, share: int, before: int, after: int
+) -> None:
+    """Neither overlap nor loss, and a run that goes on with another number of ranks draws what it would have."""
+    data, folder = opened
+    count, frames = share * before * after, 2
+
+    def drawn(rank: int, world: int) -> tuple[torch.Tensor, int]:
+        clips = data.clips(folder, "train")
+        read: list[torch.Tensor] = []
+        clips._pixels = Counted(clips._pixels, read)
+        batch = clips.draw(count, frames, torch.Generator().manual_seed(seed), Part(rank, world))
+        return batch.images, sum(len(rows.flatten()) for rows in read)
+
+    whole, _ = drawn(0, 1)
+    for world in (before, after):
+        parts = [drawn(rank, world) for rank in range(world)]
+        assert sum(read for _, read in parts) == count * frames, "each crop is read by one rank"
+        dealt = torch.stack([images for images, _ in parts], dim=1).flatten(0, 1)
+        assert torch.equal(dealt, whole)
+
+
+@attrs.frozen
+class Counted:
+    """Crops that keep which of them were read."""
+
+    pixels: Any
+    read: list[torch.Tensor]
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, index: torch.Tensor) -> torch.Tensor:
+        self.read.append(index)
+        found: torch.Tensor = self.pixels[index]
+        return found
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.integers(0, 35), max_size=12))
 def test_any_rows_are_read_in_the_order_asked(opened: tuple[Shards, Path], rows: list[int]) -> None:
@@ -166,6 +206,20 @@ def test_webdataset_reads_whole_tracks(folder: Path) -> None:
         assert len(crops) == told["frames"] == 12 and told["licence"] and told["skeleton"] == "h36m-17"
         with np.load(io.BytesIO(sample["npz"])) as arrays:
             assert arrays["poses"].shape == (12, 17, 3) and set(arrays) >= {"intrinsics", "keypoints", "numbers"}
+
+
+def test_ranks_that_stream_whole_shards_share_them_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tars = sorted(str(path) for path in folder.glob("*.tar"))
+    every = [sample["__key__"] for sample in webdataset.WebDataset(tars, shardshuffle=False)]
+    for world in (1, 2, len(tars)):
+        monkeypatch.setenv("WORLD_SIZE", str(world))
+        seen: list[str] = []
+        for rank in range(world):
+            monkeypatch.setenv("RANK", str(rank))
+            stream = webdataset.WebDataset(tars, shardshuffle=False, nodesplitter=webdataset.split_by_node)
+            seen += [sample["__key__"] for sample in stream]
+        assert sorted(seen) == sorted(every)
+    assert len(set(every)) == len(every) == 5
 
 
 class Server(http.server.SimpleHTTPRequestHandler):

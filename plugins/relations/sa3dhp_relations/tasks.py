@@ -175,7 +175,8 @@ class RelationTask:
             pairs = [self._sampler(size, generator, WHOLE, device) for _ in range(count)]
             anchor, partner, condition = (torch.cat([getattr(p, n) for p in pairs]) for n in Pairs._fields[:3])
             self._network.start(anchor, condition, partner)
-        yield self._update(self._sampler(self._batch, generator, shard, device))
+        divides = self._batch % shard.world == 0  # else every process computes all: a mean over them is one over items
+        yield self._update(self._sampler(self._batch, generator, shard if divides else WHOLE, device))
 
     def _update(self, pairs: Pairs) -> Update:
         predicted = self.modules["network"](pairs.anchor, pairs.condition)

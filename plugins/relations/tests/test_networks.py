@@ -165,9 +165,12 @@ def test_shards_make_up_the_whole_batch(pose_prior: Any, draw_poses: Any) -> Non
         (update,) = task.updates(0, generator(0), shard)
         return list(torch.autograd.grad(update.loss, parameters))
 
-    whole, halves = gradient(WHOLE), [gradient(Shard(rank, 2)) for rank in range(2)]
-    for every, first, second in zip(whole, *halves, strict=True):
-        torch.testing.assert_close((first + second) / 2, every, atol=1e-5, rtol=1e-3)
+    whole = gradient(WHOLE)
+    for world in (2, 3):  # SMALL's batch divides by the one and not by the other
+        assert (SMALL.batch % world == 0) == (world == 2)
+        ranks = [gradient(Shard(rank, world)) for rank in range(world)]
+        for every, *parts in zip(whole, *ranks, strict=True):
+            torch.testing.assert_close(sum(parts) / world, every, atol=1e-5, rtol=1e-3)
 
 
 def test_decoded_error_is_logged_in_millimetres(pose_prior: Any, draw_poses: Any) -> None:

@@ -42,7 +42,7 @@ class AdaptationTask:
         RecipeError: the encoder has no block that ``train_only`` names.
     """
 
-    sharded = ("encoder",)
+    sharded: tuple[str, ...] = ("encoder",)
 
     def __init__(
         self,
@@ -74,6 +74,7 @@ class AdaptationTask:
         self._groups = [(group, ViewPlan([(g.views, g.window) for g in group], relations, kinds)) for group in groups]
         if any(orbit.by == "teacher" for _, plan in self._groups for orbit in plan.orbits):
             self.modules["teacher"] = copy.deepcopy(encoder).eval().requires_grad_(False)
+            self.sharded = ("encoder", "teacher")
         freeze_all_but(encoder, config.train_only)
         encoder.eval()
 
@@ -171,7 +172,7 @@ class AdaptationTask:
         student = self.modules["encoder"].state_dict()
         for key, value in self.modules["teacher"].state_dict().items():
             if value.is_floating_point():
-                value.lerp_(student[key].to(value), 1.0 - self._config.teacher)
+                value.lerp_(student[key].to(value.dtype), 1.0 - self._config.teacher)
             else:
                 value.copy_(student[key])
 

@@ -21,6 +21,7 @@ from sa3dhp_core.recipe import Recipe
 from sa3dhp_core.structuring import structure
 from sa3dhp_self_adaptation import analysis, exporting, latent_stages, predicting, row_stages
 from sa3dhp_self_adaptation.config import Row, Settings
+from sa3dhp_self_adaptation.sharing import check_batches
 from sa3dhp_self_adaptation.space import LatentSpace
 from sa3dhp_self_adaptation.synthesis import SYNTHESISED, synthesise
 
@@ -37,7 +38,8 @@ class SelfAdaptation:
         host: finds components.
 
     Raises:
-        RecipeError: a row names an unknown row or loss, a loss an unknown relation, or two rows have the same name.
+        RecipeError: a row names an unknown row or loss, a loss an unknown relation, two rows have the same name, or a
+            batch does not divide among the engine's processes.
     """
 
     def __init__(self, config: Settings, *, recipe: Recipe, host: Host) -> None:
@@ -48,6 +50,7 @@ class SelfAdaptation:
         self.space = LatentSpace(recipe, host, skeleton_card(), config.frames)
         self._check_rows()
         self._check_relations()
+        check_batches(self, recipe.engine)
 
     @cached_property
     def data(self) -> dict[str, Any]:
@@ -101,9 +104,9 @@ class SelfAdaptation:
             stages.append(Stage(SYNTHESISED, key, ("data-source", "data-poses"), run))
         known = (*latent, *networks, "latent", "data-source", "data-target")
         scored = ("pose_prior", "data-source", "data-target", "data-poses")
-        tracked = {row.start for row in self.rows if self._learns_from_tracks(row)}
+        tracked = {row.start for row in self.rows if self.learns_from_tracks(row)}
         for row in self.rows:
-            tracks = (tracks_stage(row.start),) if self._learns_from_tracks(row) else ()
+            tracks = (tracks_stage(row.start),) if self.learns_from_tracks(row) else ()
             made = (SYNTHESISED,) if row.synthesised else ()
             needs = (*_needs(row, known), *tracks, *made)
             stages.append(Stage(row_stage(row.name), self._row_key(row, plain), needs, self._training(row)))
@@ -177,11 +180,12 @@ class SelfAdaptation:
             key["losses"] = [dict(self.loss_table(name)) for name in row.losses]
             key["augmentation"] = plain[row.images]
             key["least_distance"] = self.config.least_distance
-            if self._learns_from_tracks(row):
+            if self.learns_from_tracks(row):
                 key["tracks"] = plain["tracks"]
         return key
 
-    def _learns_from_tracks(self, row: Row) -> bool:
+    def learns_from_tracks(self, row: Row) -> bool:
+        """Whether one of the row's losses learns from what an earlier row sees."""
         used = (self.loss_table(name)["use"] for name in row.losses)
         return any("tracks" in self.host.find("alignment_loss", use).capabilities for use in used)
 
