@@ -8,12 +8,13 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, partial
 from typing import Any
 
 import torch
+from lightning_fabric.plugins import HalfPrecision, Precision
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
@@ -28,6 +29,9 @@ MODES: Mapping[str, Mapping[str, Any]] = {
 }
 """What `torch.compile` is told. CUDA graphs are left out: they overwrite one call's outputs by the next call's, and a
 step encodes several sets of views before it uses them."""
+
+REPLACED = "_forward_replaced"
+"""Mark of modules whose forward was replaced."""
 
 GRAPHS = 64
 """Sizes and modes of one network that are compiled each for itself before PyTorch gives up and interprets."""
@@ -94,12 +98,30 @@ def prepare(module: nn.Module, config: EngineConfig) -> nn.Module:
 
 
 def release(module: nn.Module) -> None:
-    """Forget compilation and recomputation; weights keep their order in memory."""
+    """Forget compilation, recomputation and precision; weights keep their order in memory."""
     module._compiled_call_impl = None
     for part in module.modules():
-        if "_kept_forward" in vars(part):
-            vars(part).pop("forward")
-            vars(part).pop("_kept_forward")
+        if vars(part).pop(REPLACED, False):
+            del vars(part)["forward"]
+
+
+def _replace_forward(module: nn.Module, forward: Callable[..., Any]) -> None:
+    """Call something else in place of the module's own forward, until `release`."""
+    vars(module)[REPLACED] = True
+    vars(module)["forward"] = forward
+
+
+def follow(module: nn.Module, numbers: Precision) -> None:
+    """Let a frozen network compute in the precision of those that learn; half of a float32 weight is no gain here."""
+    if type(numbers) is Precision or isinstance(numbers, HalfPrecision):
+        return
+    forward = module.forward
+
+    def cast(*args: Any) -> Any:
+        with numbers.forward_context():
+            return numbers.convert_output(forward(*numbers.convert_input(args)))
+
+    _replace_forward(module, cast)
 
 
 def _named(module: nn.Module, names: Sequence[str]) -> Iterable[nn.Module]:
@@ -127,8 +149,7 @@ def _recompute(block: nn.Module) -> None:
     def again(*args: Any, **kwargs: Any) -> Any:
         return checkpoint(forward, *args, use_reentrant=False, context_fn=partial(_contexts, norms), **kwargs)
 
-    vars(block)["_kept_forward"] = True
-    vars(block)["forward"] = again
+    _replace_forward(block, again)
 
 
 def _contexts(norms: Sequence[_BatchNorm]) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:

@@ -173,6 +173,8 @@ class Engine:
                 task.modules[name] = self.fabric.setup_module(kernels.prepare(module, self.config))
             else:
                 module.to(self.device, self.dtype if self.dtype is torch.float64 else None)
+                if not trainable:
+                    kernels.follow(module, self.fabric.strategy.precision)
 
     def _step(
         self, task: Task, step: int, stage: str, optimizers: Mapping[str, tuple[Any, Any]]
