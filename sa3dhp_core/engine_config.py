@@ -23,7 +23,9 @@ class EngineConfig:
     )
     nodes: int = attrs.field(default=1, validator=validators.ge(1), metadata={"help": "number of machines"})
     strategy: str = attrs.field(default="auto", metadata={"help": "`auto`, `ddp`, `fsdp`, … of Lightning Fabric"})
-    precision: PRECISIONS = attrs.field(default="32-true", metadata={"help": "numbers that the trained networks compute with"})
+    precision: PRECISIONS = attrs.field(
+        default="32-true", metadata={"help": "numbers that the trained networks compute with"}
+    )
     threads: int | None = attrs.field(
         default=None,
         validator=validators.optional(validators.ge(1)),

@@ -16,7 +16,7 @@ from sa3dhp_core.geometry import (
     standard_lengths,
 )
 from sa3dhp_core.types import WHOLE, LabelledBatch, Shard
-from sa3dhp_self_adaptation.config import StrongAugmentation
+from sa3dhp_self_adaptation.config import Augmentation
 from sa3dhp_self_adaptation.views import Blend, labelled_draw, recombined
 
 BONES = skeleton()
@@ -108,7 +108,7 @@ class Crops:
 
 def test_labelled_images_are_moved_to_the_device_before_they_are_augmented() -> None:
     """A tensor on the device `meta` has no numbers: what is computed there is computed nowhere else."""
-    how = StrongAugmentation(photometric="weak")
+    how = Augmentation(photometric="weak", mirror=False)
     generator = torch.Generator().manual_seed(0)
     images, poses = labelled_draw(Crops(), how, 6, generator, Shard(1, 2), torch.device("meta"))
     assert images.shape == (3, 3, 8, 8) and poses.shape == (3, len(BONES), 3)
