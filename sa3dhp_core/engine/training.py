@@ -13,12 +13,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import attrs
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
 from sa3dhp_core.atomic import generator_for
+from sa3dhp_core.engine import kernels, precision
 from sa3dhp_core.engine.averaging import MovingAverage, load_named, named_state
 from sa3dhp_core.engine.checkpoint import (
     CHECKPOINT,
@@ -72,7 +74,7 @@ class Engine:
                 devices=config.devices,
                 num_nodes=config.nodes,
                 strategy=strategy_of(config),
-                precision=config.precision,
+                **precision.arguments(config),
             )
         except (RuntimeError, ValueError, TypeError, MisconfigurationException) as error:
             raise RecipeError(
@@ -82,6 +84,8 @@ class Engine:
                 f"precision = {config.precision!r}",
                 hint="--set engine.device=auto, or `sa3dhp doctor` for what this machine has",
             ) from error
+        precision.need(config.precision, self.fabric.device)
+        kernels.need(config, self.fabric.device)
         if config.devices * config.nodes > 1:
             logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # every rank would announce itself
             self.fabric.launch()
@@ -90,6 +94,11 @@ class Engine:
     def device(self) -> torch.device:
         """Where this rank computes."""
         return self.fabric.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Numbers of poses, latents, losses and frozen parts: never less than float32."""
+        return precision.exact(self.config.precision)
 
     @property
     def shard(self) -> Shard:
@@ -128,7 +137,7 @@ class Engine:
         self._set_up(task)
         live = self._shards.live(raw)
         optimizers = {
-            name: (self.fabric.setup_optimizers(self._shards.hand_to(optimizer)), scheduler)
+            name: (self.fabric.setup_optimizers(self._prepared(optimizer)), scheduler)
             for name, (optimizer, scheduler) in task.optimizers().items()
         }
         average = MovingAverage(live, task.ema) if task.ema is not None else None
@@ -156,21 +165,31 @@ class Engine:
             average.load_into(live)
         self._shards.join(raw, self.device)
         task.modules.update(raw)
+        for module in raw.values():
+            kernels.release(module)
         if self.fabric.is_global_zero:
             save_weights(folder, raw)
             (folder / CHECKPOINT).unlink(missing_ok=True)
         self.fabric.barrier()
 
     def _set_up(self, task: Task) -> None:
+        precision.begin(self.fabric)
         for name, module in task.modules.items():
             trainable = any(parameter.requires_grad for parameter in module.parameters())
             sharded = name in getattr(task, "sharded", ())
             if sharded and is_split(module, self.config):
-                task.modules[name] = self.fabric.setup_module(self._shards.copy(name, module))
-                continue
-            module.to(self.device)
-            if sharded and trainable:
-                task.modules[name] = self.fabric.setup_module(module)
+                copied = self._shards.copy(name, module)
+                copied = kernels.prepare(copied, attrs.evolve(self.config, channels_last=False))
+                task.modules[name] = self.fabric.setup_module(copied)
+            elif sharded and trainable:
+                task.modules[name] = self.fabric.setup_module(kernels.prepare(module, self.config))
+            else:
+                module.to(self.device, self.dtype if self.dtype is torch.float64 else None)
+                if not trainable:
+                    kernels.follow(module, self.fabric.strategy.precision)
+
+    def _prepared(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+        return kernels.set_fused(self._shards.hand_to(optimizer), self.config.fused)
 
     def _step(
         self, task: Task, step: int, stage: str, optimizers: Mapping[str, tuple[Any, Any]]
@@ -179,24 +198,20 @@ class Engine:
         generator = generator_for(self.seed, stage, step)
         # Whatever draws from the default generators (dropout) repeats as well; one process of a group draws its own.
         torch.manual_seed(generator.initial_seed() + self.shard.rank)
-        with self.fabric.autocast():
-            updates = task.updates(step, generator, self.shard)
-        while True:
-            with self.fabric.autocast():
-                update = next(updates, None)
-            if update is None:
-                return logs
+        for update in task.updates(step, generator, self.shard):
             optimizer, scheduler = optimizers[update.optimizer]
             optimizer.zero_grad()
             self.fabric.backward(update.loss)
             self._shards.collect(optimizer)
             if task.clip_norm is not None:
+                precision.unscale(self.fabric, optimizer)
                 self._shards.clip(optimizer, task.clip_norm)
             optimizer.step()
             if scheduler is not None:
                 scheduler.step()
             logs[f"loss/{update.optimizer}"] = update.loss.detach()
             logs |= update.logs
+        return logs
 
     def _mean_over_ranks(self, logs: Mapping[str, Tensor | float]) -> dict[str, float]:
         """Scalars of the global batch, the same on every rank, so that all ranks stop together."""
@@ -233,6 +248,7 @@ class Engine:
             "optimizers": {name: self._shards.state(optimizer) for name, (optimizer, _) in optimizers.items()},
             "schedulers": {name: s.state_dict() for name, (_, s) in optimizers.items() if s is not None},
             "average": {} if average is None else whole_state(average.average),
+            "scale": self.fabric.strategy.precision.state_dict(),
         }
         if self.fabric.is_global_zero:
             save_checkpoint(folder, step, state)
@@ -255,6 +271,8 @@ class Engine:
                 _lay_out_like_parameters(optimizer)
                 if scheduler is not None:
                     scheduler.load_state_dict(state["schedulers"][name])
+            if state["scale"]:
+                self.fabric.strategy.precision.load_state_dict(state["scale"])
         except (KeyError, RuntimeError, ValueError) as error:
             raise RunError(
                 f"the checkpoint does not fit what is trained: {error}",

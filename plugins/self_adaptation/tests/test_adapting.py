@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +180,7 @@ def test_losses_get_the_labelled_images_that_they_ask_for(clips: ArrayClips) -> 
     asked: list[tuple[str, int]] = []
 
     def images(name: str, count: int) -> tuple[Any, int]:
-        def draw(wanted: int, generator: torch.Generator, shard: Shard) -> tuple[Tensor, Tensor]:
+        def draw(wanted: int, generator: torch.Generator, shard: Shard, device: torch.device) -> tuple[Tensor, Tensor]:
             asked.append((name, wanted))
             return torch.rand(wanted, 3, SIZE, SIZE, generator=generator), torch.rand(wanted, 17, 3)
 
@@ -210,6 +211,64 @@ def test_an_unknown_block_is_refused() -> None:
     free = encoder()
     freeze_all_but(free, ())
     assert all(p.requires_grad for p in free.parameters())
+
+
+@contextmanager
+def saved_in(modules: Mapping[str, nn.Module]) -> Iterator[dict[str, int]]:
+    """How many tensors each module keeps for the backward pass, by name, whenever it is called in here."""
+    found = dict.fromkeys(modules, 0)
+    total = [0]
+
+    def pack(tensor: Tensor) -> Tensor:
+        total[0] += 1
+        return tensor
+
+    handles = []
+    for name, module in modules.items():
+        begun: list[int] = []
+        handles.append(module.register_forward_pre_hook(lambda *_, begun=begun: begun.append(total[0])))
+
+        def ended(*_: object, name: str = name, begun: list[int] = begun) -> None:
+            found[name] += total[0] - begun.pop()
+
+        handles.append(module.register_forward_hook(ended))
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        yield found
+    for handle in handles:
+        handle.remove()
+
+
+def test_frozen_blocks_keep_nothing_and_get_no_gradient(clips: ArrayClips) -> None:
+    problem = task(clips, ("frames", "flip"), train_only=("res3", "head"))
+    blocks: Any = problem.modules["encoder"].blocks
+    with saved_in(blocks) as kept:
+        (update,) = problem.updates(0, torch.Generator().manual_seed(8), WHOLE)
+    assert kept["res1"] == kept["res2"] == 0, "what comes before the first learning block needs no backward pass"
+    assert kept["res3"] > 0 and kept["head"] > 0
+    update.loss.backward()
+    gradients = {name: [p.grad is not None for p in block.parameters()] for name, block in blocks.items()}
+    assert not any(gradients["res1"] + gradients["res2"])
+    assert all(gradients["res3"]) and any(gradients["head"])
+
+
+@pytest.mark.parametrize("side", ["anchor", "partner"])
+def test_views_that_a_loss_detaches_and_those_of_a_teacher_keep_nothing(clips: ArrayClips, side: str) -> None:
+    keys = {"use": "relation", "relation": "flip", "answer": "identity", "anchor": "student", "partner": "student"}
+    TABLES["whole"], TABLES["stopped"] = {**keys, "name": "whole"}, {**keys, "name": "stopped", side: "stopped"}
+    counted = {}
+    for name in ("whole", "stopped", "guided"):
+        problem = task(clips, (name,))
+        passes: list[tuple[bool, int]] = []
+        problem.modules["encoder"].register_forward_hook(
+            lambda _, given, out, passes=passes: passes.append((out.z.requires_grad, len(given[0])))
+        )
+        with saved_in(problem.modules) as kept:
+            list(problem.updates(0, torch.Generator().manual_seed(8), WHOLE))
+        counted[name] = (kept, passes)
+    every = sum(images for _, images in counted["whole"][1])
+    assert [learns for learns, _ in counted["whole"][1]] == [True]
+    assert sorted(counted["stopped"][1]) == [(False, every // 2), (True, every // 2)]
+    assert counted["guided"][0]["teacher"] == 0 and counted["guided"][0]["encoder"] > 0
 
 
 def test_the_teacher_is_the_students_moving_average(clips: ArrayClips, tmp_path: Path) -> None:

@@ -42,3 +42,11 @@ def test_a_draw_has_a_kind_and_a_number() -> None:
     assert Kinds()["weak:1"] is KINDS["weak"]
     with pytest.raises(RecipeError, match="did you mean 'strong'"):
         kind_of("stron:0")
+
+
+@pytest.mark.skipif(not torch.accelerator.is_available(), reason="noise is drawn elsewhere only where there is another")
+def test_noise_is_drawn_where_the_images_are_and_follows_the_same_generator() -> None:
+    there = images(0, 64).to(torch.accelerator.current_accelerator())
+    first, again, other = (kind_of("strong")(there, torch.Generator().manual_seed(seed)) for seed in (3, 3, 4))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert first.device == there.device

@@ -16,7 +16,8 @@ from sa3dhp_core.geometry import (
     standard_lengths,
 )
 from sa3dhp_core.types import WHOLE, LabelledBatch, Shard
-from sa3dhp_self_adaptation.views import Blend, recombined
+from sa3dhp_self_adaptation.config import Augmentation
+from sa3dhp_self_adaptation.views import Blend, labelled_draw, recombined
 
 BONES = skeleton()
 
@@ -92,3 +93,23 @@ def test_a_blend_has_its_share_and_the_ranks_share_it(count: int, share: float, 
     pieces = [blend.draw(count, torch.Generator().manual_seed(seed), Shard(rank, world)) for rank in range(world)]
     for rank, piece in enumerate(pieces):
         assert torch.equal(piece.images, whole.images[rank::world])
+
+
+class Crops:
+    """Labelled images of noise."""
+
+    skeleton = BONES
+
+    def draw(self, count: int, generator: torch.Generator, shard: Shard = WHOLE) -> LabelledBatch:
+        images = torch.rand(count, 3, 8, 8, generator=generator)
+        poses = torch.randn(count, len(BONES), 3, generator=generator)
+        return LabelledBatch(images, poses, None, torch.eye(3).expand(count, 3, 3))
+
+
+def test_labelled_images_are_moved_to_the_device_before_they_are_augmented() -> None:
+    """A tensor on the device `meta` has no numbers: what is computed there is computed nowhere else."""
+    how = Augmentation(photometric="weak", mirror=False)
+    generator = torch.Generator().manual_seed(0)
+    images, poses = labelled_draw(Crops(), how, 6, generator, Shard(1, 2), torch.device("meta"))
+    assert images.shape == (3, 3, 8, 8) and poses.shape == (3, len(BONES), 3)
+    assert images.device.type == poses.device.type == "meta"
