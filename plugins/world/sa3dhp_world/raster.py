@@ -18,6 +18,8 @@ BITS = 8
 LARGEST = (1 << BITS) - 1
 NEAREST_M = 0.15
 """Strokes with an end nearer than this are not drawn."""
+TINY = 1e-20
+"""Stands for zero under a root: vectorised roots of zeros are many times slower, and this one's vanishes in a sum."""
 BLOCK, WORKSPACES = 1024, 5
 """Pairs of a tile and a stroke that are worked on at once, and arrays needed for it: they stay in the cache."""
 
@@ -188,7 +190,7 @@ def _keys(seen: Pairs, rows: slice, steps: Tensor, room: Tensor) -> tuple[Tensor
     distance = along.sub_(torch.minimum(place, length, out=place)).square_().addcmul_(aside, aside)
     radius = aside.copy_(thick).addcmul_(place, thicker)
     near.copy_(close).addcmul_(place, closer)
-    torch.mul(radius, radius, out=bulge).sub_(distance).clamp_(min=0).sqrt_().mul_(seen.unfocal[rows])
+    torch.mul(radius, radius, out=bulge).sub_(distance).clamp_(min=TINY).sqrt_().mul_(seen.unfocal[rows])
     distance.sqrt_().sub_(radius)  # towards the camera, pixels; then the distance is signed, negative inside
     near.addcmul_(torch.mul(near, near, out=place), bulge)
     near.view(torch.int32).bitwise_and_(~LARGEST).bitwise_or_(seen.stroke[rows])
