@@ -7,7 +7,8 @@ from typing import Literal
 import attrs
 from attrs import validators
 
-PRECISIONS = Literal["32-true", "16-mixed", "bf16-mixed", "bf16-true", "16-true", "64-true"]
+PRECISIONS = Literal["32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"]
+"""Float16 weights are no choice: what Adam divides by is zero in float16, and a training ends in its first steps."""
 
 
 @attrs.frozen
@@ -22,7 +23,7 @@ class EngineConfig:
     )
     nodes: int = attrs.field(default=1, validator=validators.ge(1), metadata={"help": "number of machines"})
     strategy: str = attrs.field(default="auto", metadata={"help": "`auto`, `ddp`, `fsdp`, … of Lightning Fabric"})
-    precision: PRECISIONS = attrs.field(default="32-true", metadata={"help": "numbers to compute with"})
+    precision: PRECISIONS = attrs.field(default="32-true", metadata={"help": "numbers that the trained networks compute with"})
     threads: int | None = attrs.field(
         default=None,
         validator=validators.optional(validators.ge(1)),
@@ -36,6 +37,27 @@ class EngineConfig:
     )
     matmul_precision: Literal["highest", "high", "medium"] = attrs.field(
         default="highest", metadata={"help": "precision of float32 matrix products on CUDA"}
+    )
+    channels_last: bool = attrs.field(
+        default=True, metadata={"help": "memory order of images and of the weights of convolutions: channels last"}
+    )
+    compile: Literal["off", "static", "dynamic", "max-autotune"] = attrs.field(
+        default="off",
+        metadata={
+            "help": "`torch.compile` of the encoder: `static` makes kernels for every size of batch, `dynamic` for "
+            "all, `max-autotune` also tries which are fastest"
+        },
+    )
+    checkpointing: tuple[str, ...] = attrs.field(
+        default=(),
+        metadata={
+            "help": "encoder blocks (`all`: every one) whose activations are computed again instead of kept for the "
+            "backward pass"
+        },
+    )
+    fused: bool | None = attrs.field(
+        default=None,
+        metadata={"help": "one kernel for an optimiser's step: true or false for all that can; as each asks if absent"},
     )
 
 

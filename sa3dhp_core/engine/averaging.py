@@ -14,11 +14,11 @@ def named_state(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
 
 
 class MovingAverage:
-    """Moving average of the modules' floating-point state; other entries (counters) are copied."""
+    """Moving average of the modules' floating-point state, in float32 at least; other entries (counters) are copied."""
 
     def __init__(self, modules: Mapping[str, nn.Module], decay: float) -> None:
         self.decay = decay
-        self.average = {key: value.detach().clone() for key, value in named_state(modules).items()}
+        self.average = {key: _summable(value.detach().clone()) for key, value in named_state(modules).items()}
 
     @torch.no_grad()
     def update(self, modules: Mapping[str, nn.Module], step: int) -> None:
@@ -26,13 +26,18 @@ class MovingAverage:
         decay = min(self.decay, (1 + step) / (10 + step))
         for key, value in named_state(modules).items():
             if value.is_floating_point():
-                self.average[key].lerp_(value.detach(), 1.0 - decay)
+                self.average[key].lerp_(value.detach().to(self.average[key]), 1.0 - decay)
             else:
                 self.average[key].copy_(value)
 
     def load_into(self, modules: Mapping[str, nn.Module]) -> None:
         """Put the average into the modules."""
         load_named(modules, self.average)
+
+
+def _summable(value: Tensor) -> Tensor:
+    """Half precision is too coarse for what an average gains in a step."""
+    return value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
 
 
 def load_named(modules: Mapping[str, nn.Module], state: Mapping[str, Tensor]) -> None:

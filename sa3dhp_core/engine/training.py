@@ -19,6 +19,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
 from sa3dhp_core.atomic import generator_for
+from sa3dhp_core.engine import kernels, precision
 from sa3dhp_core.engine.averaging import MovingAverage, load_named, named_state
 from sa3dhp_core.engine.checkpoint import (
     CHECKPOINT,
@@ -69,7 +70,7 @@ class Engine:
                 devices=config.devices,
                 num_nodes=config.nodes,
                 strategy=config.strategy,
-                precision=config.precision,
+                **precision.arguments(config),
             )
         except (RuntimeError, ValueError, TypeError, MisconfigurationException) as error:
             raise RecipeError(
@@ -79,6 +80,8 @@ class Engine:
                 f"precision = {config.precision!r}",
                 hint="--set engine.device=auto, or `sa3dhp doctor` for what this machine has",
             ) from error
+        precision.need(config.precision, self.fabric.device)
+        kernels.need(config, self.fabric.device)
         if config.devices * config.nodes > 1:
             logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # every rank would announce itself
             self.fabric.launch()
@@ -87,6 +90,11 @@ class Engine:
     def device(self) -> torch.device:
         """Where this rank computes."""
         return self.fabric.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Numbers of poses, latents, losses and frozen parts: never less than float32."""
+        return precision.exact(self.config.precision)
 
     @property
     def shard(self) -> Shard:
@@ -123,7 +131,7 @@ class Engine:
             return
         self._set_up(task)
         optimizers = {
-            name: (self.fabric.setup_optimizers(optimizer), scheduler)
+            name: (self.fabric.setup_optimizers(kernels.set_fused(optimizer, self.config.fused)), scheduler)
             for name, (optimizer, scheduler) in task.optimizers().items()
         }
         average = MovingAverage(raw, task.ema) if task.ema is not None else None
@@ -150,18 +158,21 @@ class Engine:
         if average is not None and task.steps > 0:
             average.load_into(raw)
         task.modules.update(raw)
+        for module in raw.values():
+            kernels.release(module)
         if self.fabric.is_global_zero:
             save_weights(folder, raw)
             (folder / CHECKPOINT).unlink(missing_ok=True)
         self.fabric.barrier()
 
     def _set_up(self, task: Task) -> None:
+        precision.begin(self.fabric)
         for name, module in task.modules.items():
             trainable = any(parameter.requires_grad for parameter in module.parameters())
             if name in getattr(task, "sharded", ()) and trainable:
-                task.modules[name] = self.fabric.setup_module(module)
+                task.modules[name] = self.fabric.setup_module(kernels.prepare(module, self.config))
             else:
-                module.to(self.device)
+                module.to(self.device, self.dtype if self.dtype is torch.float64 else None)
 
     def _step(
         self, task: Task, step: int, stage: str, optimizers: Mapping[str, tuple[Any, Any]]
@@ -170,25 +181,18 @@ class Engine:
         generator = generator_for(self.seed, stage, step)
         # Whatever draws from the default generators (dropout) repeats as well; one process of a group draws its own.
         torch.manual_seed(generator.initial_seed() + self.shard.rank)
-        with self.fabric.autocast():
-            updates = task.updates(step, generator, self.shard)
-        while True:
-            with self.fabric.autocast():
-                update = next(updates, None)
-            if update is None:
-                return logs
+        for update in task.updates(step, generator, self.shard):
             optimizer, scheduler = optimizers[update.optimizer]
             optimizer.zero_grad()
             self.fabric.backward(update.loss)
             if task.clip_norm is not None:
-                torch.nn.utils.clip_grad_norm_(
-                    [p for group in optimizer.param_groups for p in group["params"]], task.clip_norm
-                )
+                precision.clip(self.fabric, optimizer, task.clip_norm)
             optimizer.step()
             if scheduler is not None:
                 scheduler.step()
             logs[f"loss/{update.optimizer}"] = update.loss.detach()
             logs |= update.logs
+        return logs
 
     def _mean_over_ranks(self, logs: Mapping[str, Tensor | float]) -> dict[str, float]:
         """Scalars of the global batch, the same on every rank, so that all ranks stop together."""
@@ -227,6 +231,7 @@ class Engine:
             "optimizers": {name: optimizer.state_dict() for name, (optimizer, _) in optimizers.items()},
             "schedulers": {name: s.state_dict() for name, (_, s) in optimizers.items() if s is not None},
             "average": {} if average is None else average.average,
+            "scale": self.fabric.strategy.precision.state_dict(),
         }
         save_checkpoint(folder, step, state)
 
@@ -248,6 +253,8 @@ class Engine:
                 _lay_out_like_parameters(optimizer)
                 if scheduler is not None:
                     scheduler.load_state_dict(state["schedulers"][name])
+            if state["scale"]:
+                self.fabric.strategy.precision.load_state_dict(state["scale"])
         except (KeyError, RuntimeError, ValueError) as error:
             raise RunError(
                 f"the checkpoint does not fit what is trained: {error}",

@@ -87,7 +87,7 @@ class LatentEncoder(nn.Module):
         """Encode frames one by one."""
         if self._disc or self._standardise:
             images = prepared(images, self._disc, self._standardise)
-        raw, feature = self.head(self.backbone(images.contiguous(memory_format=torch.channels_last)))
+        raw, feature = self.head(self.backbone(images))
         return Encoding(self._bound(raw), feature)
 
 
@@ -100,7 +100,11 @@ def prepared(images: Tensor, disc: bool, standardise: bool, grey: float = 0.4) -
         standardise: give what is seen zero mean and unit deviation (all colours together), then add `grey`, which
             backbones subtract.
         grey: the neutral value.
+
+    Computed in float32 at least; the result has the images' own dtype.
     """
+    dtype = images.dtype
+    images = images.to(torch.promote_types(dtype, torch.float32))
     inside = disc_mask(images) if disc else torch.ones_like(images[0, :1], dtype=torch.bool)
     if standardise:
         share = inside.to(images)
@@ -109,14 +113,14 @@ def prepared(images: Tensor, disc: bool, standardise: bool, grey: float = 0.4) -
         centred = images - mean
         deviation = ((centred.square() * share).sum(dim=(1, 2, 3), keepdim=True) / count).sqrt()
         images = centred / deviation.clamp_min(0.02) + grey
-    return torch.where(inside, images, images.new_tensor(grey))
+    return torch.where(inside, images, images.new_tensor(grey)).to(dtype)
 
 
 def disc_mask(images: Tensor) -> Tensor:
     """``(1, H, W)``: whether a pixel's centre lies inside the inscribed disc."""
     height, width = images.shape[-2:]
-    y = torch.linspace(-1 + 1 / height, 1 - 1 / height, height, device=images.device)
-    x = torch.linspace(-1 + 1 / width, 1 - 1 / width, width, device=images.device)
+    y = torch.linspace(-1 + 1 / height, 1 - 1 / height, height, device=images.device, dtype=torch.float32)
+    x = torch.linspace(-1 + 1 / width, 1 - 1 / width, width, device=images.device, dtype=torch.float32)
     return ((x[None, :] ** 2 + y[:, None] ** 2) <= 1.0)[None]
 
 

@@ -49,15 +49,15 @@ def teacher_task(method: Ites, data: Keypoints, keypoints: Tensor, context: Stag
         density = _density(method, data.skeleton, context)
         load_weights(context.of(DENSITY), {"density": density})
         density.requires_grad_(False)
-    horizon = Horizon(how.learn_tilt).to(context.engine.device)
+    horizon = Horizon(how.learn_tilt).to(context.engine.device, context.engine.dtype)
     return TeacherTask(lifter, data, how, horizon, lengths, density)
 
 
 def student_task(method: Ites, data: Keypoints, keypoints: Tensor, context: StageContext) -> StudentTask:
     """The student's training; reads the teacher's stage. Arguments as those of `density_task`."""
-    folder, device = context.of(TEACHER), context.engine.device
-    teacher = method.trained(TEACHER, folder, data.skeleton, device)
-    horizon = Horizon(learned=False).to(device)
+    folder, device, dtype = context.of(TEACHER), context.engine.device, context.engine.dtype
+    teacher = method.trained(TEACHER, folder, data.skeleton, device).to(dtype)
+    horizon = Horizon(learned=False).to(device, dtype)
     load_weights(folder, {"horizon": horizon})
     lifter = fitted(method, STUDENT, keypoints, data.skeleton, context)
     return StudentTask(lifter, teacher, data, method.config.learning, horizon)
@@ -67,13 +67,13 @@ def fitted(method: Ites, role: str, keypoints: Tensor, body: Skeleton, context: 
     """A new lifter for a role whose units are those of keypoints ``(N, J, 2)``, the training split's."""
     lifter = method.lifter(role, body)
     lifter.units.fit(keypoints)
-    return lifter.to(context.engine.device)
+    return lifter.to(context.engine.device, context.engine.dtype)
 
 
 def _density(method: Ites, body: Skeleton, context: StageContext) -> PoseDensity:
     """A new one."""
     with seeded(method.recipe.seed, DENSITY):
-        return PoseDensity(body, method.config.density).to(context.engine.device)
+        return PoseDensity(body, method.config.density).to(context.engine.device, context.engine.dtype)
 
 
 def _longest_seen(units: Normaliser, keypoints: Tensor) -> Tensor:

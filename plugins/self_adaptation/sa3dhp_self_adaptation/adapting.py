@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sa3dhp_core.atomic import generator_for
+from sa3dhp_core.engine.kernels import fused_offered
 from sa3dhp_core.engine.views import Drawn, Orbit, ViewPlan
 from sa3dhp_core.errors import PluginError, RecipeError, nearest
 from sa3dhp_core.protocols.alignment import Labelled, LossInput
@@ -85,7 +86,7 @@ class AdaptationTask:
             trained = [p for p in self.modules["encoder"].parameters() if p.requires_grad]
             trained += [p for loss in losses for p in loss.parameters() if p.requires_grad]
             rate = config.learning_rates.get(losses[0].name, config.learning_rate)  # type: ignore[call-overload]
-            optimizer = torch.optim.Adam(trained, lr=rate, fused=True)
+            optimizer = torch.optim.Adam(trained, lr=rate, fused=fused_offered(trained))
             steps = max(1, config.steps // len(self._groups))
             factor = lambda step: cosine(step, steps, config.warm_up, config.floor)  # noqa: E731
             return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
@@ -112,8 +113,8 @@ class AdaptationTask:
         for name in dict.fromkeys(name for loss in group for name in loss.labelled):
             draw, wanted = self._labelled[name]
             shard.check(wanted, COUNTS[name])
-            found = draw(wanted, generator_for(seed, name), shard)
-            images[name], poses[name] = found[0].to(device), self._gather(found[1].to(device))
+            images[name], found = draw(wanted, generator_for(seed, name), shard, device)
+            poses[name] = self._gather(found.to(prior))
         encoded, labelled = self._encode(drawn, images)
         handed = plan.hand_out(encoded)
         total = prior.new_zeros(())
@@ -159,7 +160,7 @@ class AdaptationTask:
                 encoding = Encoding(self._gather(z.unflatten(0, shape)), self._gather(feature.unflatten(0, shape)))
                 spatial = one.spatial
                 if spatial is not None:
-                    spatial = Spatial(self._gather(spatial.matrix), self._gather(spatial.condition))
+                    spatial = Spatial(self._gather(spatial.matrix.to(z)), self._gather(spatial.condition.to(z)))
                 encoded[one.orbit] = (encoding, spatial)
         return encoded, also
 

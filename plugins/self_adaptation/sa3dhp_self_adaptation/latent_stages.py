@@ -29,10 +29,12 @@ SCALES = "scales.safetensors"
 DISTANCES = "latent_distance.json"
 
 
-def pose_views(method: SelfAdaptation, of: FolderOf, split: str, rolled: bool) -> PoseViews:
+def pose_views(
+    method: SelfAdaptation, of: FolderOf, split: str, rolled: bool, dtype: torch.dtype = torch.float32
+) -> PoseViews:
     """Draws of unpaired poses of one split."""
     data = method.data["poses"].sequences(of("data-poses"), split)
-    return PoseViews(data, method.config.viewpoints, rolled)
+    return PoseViews(data, method.config.viewpoints, rolled, dtype)
 
 
 def held_out_split(method: SelfAdaptation) -> str:
@@ -49,19 +51,20 @@ def train_pose_prior(method: SelfAdaptation, context: StageContext) -> None:
 
 def train_motion_prior(method: SelfAdaptation, context: StageContext) -> None:
     """METHOD 1.1.2; the pose prior is frozen."""
-    method.space.load_pose_prior(context.of("pose_prior"), context.engine.device)
-    views = pose_views(method, context.of, "train", True)
+    dtype = context.engine.dtype
+    method.space.load_pose_prior(context.of("pose_prior"), context.engine.device, dtype)
+    views = pose_views(method, context.of, "train", True, dtype)
     context.engine.train(method.space.motion_prior.task(views.sequences), context.name, context.folder)
 
 
 def train_network(method: SelfAdaptation, name: str, context: StageContext) -> None:
     """METHOD 1.1.3; the priors are frozen."""
-    space, device = method.space, context.engine.device
-    space.load_pose_prior(context.of("pose_prior"), device)
+    space, device, dtype = method.space, context.engine.device, context.engine.dtype
+    space.load_pose_prior(context.of("pose_prior"), device, dtype)
     relation = space.relations[name]
-    views = pose_views(method, context.of, "train", False)
+    views = pose_views(method, context.of, "train", False, dtype)
     if relation.acts_on_time:
-        space.load_motion_prior(context.of("motion_prior"), device)
+        space.load_motion_prior(context.of("motion_prior"), device, dtype)
         task = space.network(relation).task(
             relation, space.pose_prior, space.motion_prior, views.sequences, space.frames
         )
@@ -70,13 +73,15 @@ def train_network(method: SelfAdaptation, name: str, context: StageContext) -> N
     context.engine.train(task, context.name, context.folder)
 
 
-def load_networks(method: SelfAdaptation, of: FolderOf, device: torch.device) -> dict[str, Any]:
+def load_networks(
+    method: SelfAdaptation, of: FolderOf, device: torch.device, dtype: torch.dtype = torch.float32
+) -> dict[str, Any]:
     """Trained networks by relation name, frozen."""
     from sa3dhp_self_adaptation.method import network_stage
 
     relations = method.space.relations
     return {
-        name: frozen(method.space.network(relations[name]), of(network_stage(name)), "network", device)
+        name: frozen(method.space.network(relations[name]), of(network_stage(name)), "network", device, dtype)
         for name in method.trained_networks()
     }
 

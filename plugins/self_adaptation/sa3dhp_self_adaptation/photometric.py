@@ -1,4 +1,7 @@
-"""Photometric jitter, batched: it changes no pose. Random numbers come from the given CPU generator alone."""
+"""Photometric jitter, batched: it changes no pose. Random numbers come from the given CPU generator alone.
+
+On an accelerator whole images of noise are drawn there, by a generator that the CPU generator seeds.
+"""
 
 from __future__ import annotations
 
@@ -53,11 +56,19 @@ def _chosen(count: int, probability: float, generator: torch.Generator, like: Te
     return (torch.rand(count, generator=generator) < probability).nonzero().squeeze(1).to(like.device)
 
 
+def _white(shape: tuple[int, ...], generator: torch.Generator, like: Tensor) -> Tensor:
+    """White noise, drawn where it is wanted."""
+    if like.device != generator.device:
+        seed = int(torch.randint(2**62, (), generator=generator))
+        generator = torch.Generator(like.device).manual_seed(seed)
+    return torch.randn(shape, generator=generator, device=generator.device).to(like)
+
+
 def noise(images: Tensor, generator: torch.Generator, sigma: float, probability: float) -> Tensor:
     """White noise of a random strength up to `sigma`."""
     index = _chosen(len(images), probability, generator, images)
     level = _uniform((len(index), 1, 1, 1), 0.0, sigma, generator, images)
-    white = torch.randn((len(index), *images.shape[1:]), generator=generator).to(images)
+    white = _white((len(index), *images.shape[1:]), generator, images)
     return images.index_copy(0, index, white.mul_(level).add_(images[index]).clamp_(0.0, 1.0))
 
 

@@ -77,7 +77,7 @@ def train_row(method: SelfAdaptation, row: Row, context: StageContext) -> None:
         if first:
             _copy(context.of(row_stage(row.start)), context.folder)
         return
-    method.space.load_pose_prior(context.of("pose_prior"), context.engine.device)
+    method.space.load_pose_prior(context.of("pose_prior"), context.engine.device, context.engine.dtype)
     _train_encoder(method, row, context)
 
 
@@ -196,14 +196,15 @@ def _oracle_task(method: SelfAdaptation, row: Row, encoder: nn.Module, context: 
 def adaptation_task(method: SelfAdaptation, row: Row, encoder: nn.Module, context: StageContext) -> AdaptationTask:
     """The training of a row of kind `adapt`; `encoder` has the weights that it begins from."""
     config: Adaptation = row.adaptation or method.config.adaptation
-    space, device = method.space, context.engine.device
+    space, device, dtype = method.space, context.engine.device, context.engine.dtype
     if space.motion_prior is not None:
-        space.load_motion_prior(context.of("motion_prior"), device)
+        space.load_motion_prior(context.of("motion_prior"), device, dtype)
     if config.restandardise:
         _restandardise(method, encoder.to(device), context)
-    scales = {k: v.to(device) for k, v in read_tensors(context.of("latent") / SCALES).items()}
+    scales = {k: v.to(device, dtype) for k, v in read_tensors(context.of("latent") / SCALES).items()}
     feature: int = encoder.feature  # type: ignore[assignment]
-    parts = space.parts(load_networks(method, context.of, device), scales["scale"], scales["motion_scale"], feature)
+    networks = load_networks(method, context.of, device, dtype)
+    parts = space.parts(networks, scales["scale"], scales["motion_scale"], feature)
     losses = []
     for number, name in enumerate(selected(method, row, read_json(context.of("latent") / DISTANCES))):
         table = {**method.loss_table(name)}
@@ -219,7 +220,7 @@ def adaptation_task(method: SelfAdaptation, row: Row, encoder: nn.Module, contex
 
         seen = clips.tracked(read_tensors(context.of(tracks_stage(row.start)) / TRACKS)["poses"])
         labelled["tracks"] = (partial(labelled_draw, seen, method.config.tracks), method.config.tracks.images)
-    upright = pose_views(method, context.of, "train", False)
+    upright = pose_views(method, context.of, "train", False, dtype)
     gather = context.engine.gather
     return AdaptationTask(encoder, losses, space.relations, clips, upright.poses, labelled, config, gather)
 

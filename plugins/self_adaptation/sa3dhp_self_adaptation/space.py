@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sa3dhp_core.atomic import seeded
 from sa3dhp_core.engine.checkpoint import load_weights
+from sa3dhp_core.engine.kernels import lay_out
 from sa3dhp_core.errors import RecipeError
 from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.alignment import LossParts
@@ -117,15 +118,15 @@ class LatentSpace:
                 latent=pose_prior.latent,
                 bound=pose_prior.bound,
             )
-        return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return lay_out(module, self._recipe.engine.channels_last)
 
-    def load_pose_prior(self, folder: Path, device: torch.device) -> Any:
+    def load_pose_prior(self, folder: Path, device: torch.device, dtype: torch.dtype = torch.float32) -> Any:
         """Load, freeze and return the pose prior."""
-        return frozen(self.pose_prior, folder, "prior", device)
+        return frozen(self.pose_prior, folder, "prior", device, dtype)
 
-    def load_motion_prior(self, folder: Path, device: torch.device) -> Any:
+    def load_motion_prior(self, folder: Path, device: torch.device, dtype: torch.dtype = torch.float32) -> Any:
         """Load, freeze and return the motion prior."""
-        return frozen(self.motion_prior, folder, "prior", device)
+        return frozen(self.motion_prior, folder, "prior", device, dtype)
 
     def parts(self, networks: Mapping[str, nn.Module], scale: Tensor, motion_scale: Tensor, feature: int) -> LossParts:
         """What losses are built from; priors must have been loaded."""
@@ -144,10 +145,15 @@ class LatentSpace:
         )
 
 
-def frozen(module: nn.Module, folder: Path, name: str, device: torch.device) -> nn.Module:
-    """Load the weights that a task stored under `name`, in evaluation mode, without gradients."""
+def frozen(
+    module: nn.Module, folder: Path, name: str, device: torch.device, dtype: torch.dtype = torch.float32
+) -> nn.Module:
+    """Load the weights that a task stored under `name`, in evaluation mode, without gradients.
+
+    They are in float32 unless a training asks for `Engine.dtype`, whatever an earlier stage made of the module.
+    """
     load_weights(folder, {name: module})
-    return module.to(device).eval().requires_grad_(False)
+    return module.to(device, dtype).eval().requires_grad_(False)
 
 
 def _unbounded(values: Tensor) -> Tensor:

@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sa3dhp_core.engine.kernels import fused_offered
 from sa3dhp_core.protocols.pose_prior import PosePrior
 from sa3dhp_core.protocols.task import Update
 from sa3dhp_core.types import WHOLE, Shard
 
-ImageDraw = Callable[[int, torch.Generator, Shard], tuple[Tensor, Tensor]]
-"""``draw(count, generator, shard) -> images (b, 3, H, W), poses (b, J, 3)``."""
+ImageDraw = Callable[[int, torch.Generator, Shard, torch.device], tuple[Tensor, Tensor]]
+"""``draw(count, generator, shard, device) -> images (b, 3, H, W), poses (b, J, 3)``."""
 
 
 def cosine(step: int, steps: int, warm_up: int, floor: float) -> float:
@@ -63,9 +64,8 @@ class SupervisedTask:
 
     def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
         """AdamW with warm-up and cosine decay."""
-        optimizer = torch.optim.AdamW(
-            self.modules["encoder"].parameters(), lr=self._rate, weight_decay=1e-3, fused=True
-        )
+        weights = list(self.modules["encoder"].parameters())
+        optimizer = torch.optim.AdamW(weights, lr=self._rate, weight_decay=1e-3, fused=fused_offered(weights))
         steps = self.steps
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine(step, steps, 30, 0.02))
         return {"encoder": (optimizer, schedule)}
@@ -73,12 +73,12 @@ class SupervisedTask:
     def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
         """One update a step."""
         shard.check(self._batch, "settings.source.batch")
-        images, poses = self._draw(self._batch, generator, shard)
         device = next(self.modules["encoder"].parameters()).device
-        if self._spread is None:
-            self._spread = self._latent_spread(device)
-        images, poses = images.to(device), poses.to(device)
+        images, poses = self._draw(self._batch, generator, shard, device)
         z = self.modules["encoder"](images).z
+        poses = poses.to(z)
+        if self._spread is None:
+            self._spread = self._latent_spread(z)
         error = (self._prior.decode(z) - poses).norm(dim=-1).mean()
         loss = error / 0.1
         if self._latent:
@@ -86,10 +86,13 @@ class SupervisedTask:
         yield Update("encoder", loss, {"train_mpjpe_mm": 1000 * error.detach()})
 
     @torch.no_grad()
-    def _latent_spread(self, device: torch.device) -> Tensor:
-        """Deviation of each latent dimension over a fixed draw of labelled poses; the same on every rank and resume."""
-        _, poses = self._draw(1024, torch.Generator().manual_seed(0), WHOLE)
-        spread = self._prior.encode(poses.to(device)).std(dim=0)
+    def _latent_spread(self, like: Tensor) -> Tensor:
+        """Deviation of each latent dimension over a fixed draw of labelled poses; the same on every rank and resume.
+
+        The images that come with them are nobody's, and stay on the CPU.
+        """
+        _, poses = self._draw(1024, torch.Generator().manual_seed(0), WHOLE, torch.device("cpu"))
+        spread = self._prior.encode(poses.to(like)).std(dim=0)
         return spread.clamp_min(0.1 * spread.mean())
 
 

@@ -32,10 +32,13 @@ class PoseViews:
         data: unpaired motion in a gravity-aligned world.
         viewpoints: ranges of the cameras.
         rolled: whether the camera may roll as widely as the priors must understand, or stays upright.
+        dtype: of what is drawn; the same draw in any.
     """
 
-    def __init__(self, data: PoseSequences, viewpoints: Viewpoints, rolled: bool) -> None:
-        self._data, self._viewpoints = data, viewpoints
+    def __init__(
+        self, data: PoseSequences, viewpoints: Viewpoints, rolled: bool, dtype: torch.dtype = torch.float32
+    ) -> None:
+        self._data, self._viewpoints, self._dtype = data, viewpoints, dtype
         self._roll = viewpoints.prior_roll if rolled else viewpoints.roll
         self.skeleton: Skeleton = data.skeleton
 
@@ -46,7 +49,8 @@ class PoseViews:
         poses = torch.einsum("btik,btjk->btji", camera.expand(-1, frames, -1, -1), world)
         mirrored = torch.rand(count, generator=generator) < 0.5
         flipped = act_on_poses(mirror_matrix().to(world), poses, self.skeleton)
-        return torch.where(mirrored[:, None, None, None], flipped, poses)[shard.rank :: shard.world]
+        chosen = torch.where(mirrored[:, None, None, None], flipped, poses)[shard.rank :: shard.world]
+        return chosen.to(self._dtype)
 
     def poses(self, count: int, generator: torch.Generator, shard: Shard) -> Tensor:
         """``(B, J, 3)`` root-relative, camera frame."""
@@ -124,11 +128,16 @@ class Blend:
 
 
 def labelled_draw(
-    data: Drawable, augmentation: Augmentation, count: int, generator: torch.Generator, shard: Shard
+    data: Drawable,
+    augmentation: Augmentation,
+    count: int,
+    generator: torch.Generator,
+    shard: Shard,
+    device: torch.device,
 ) -> tuple[Tensor, Tensor]:
-    """Augmented images ``(b, 3, H, W)`` and the poses ``(b, J, 3)`` that then belong to them."""
+    """Augmented images ``(b, 3, H, W)`` and the poses ``(b, J, 3)`` that then belong to them, both on `device`."""
     batch = data.draw(count, generator)
-    images, poses = batch.images, batch.poses
+    images, poses = batch.images.to(device), batch.poses.to(device)
     angle = math.radians(augmentation.rotation) * (2 * torch.rand(count, generator=generator) - 1)
     mirrored = (torch.rand(count, generator=generator) < 0.5) & augmentation.mirror
     if augmentation.rotation or augmentation.mirror:
