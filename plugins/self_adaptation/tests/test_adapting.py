@@ -87,6 +87,20 @@ def losses(*names: str) -> list[Any]:
     return made
 
 
+class Images:
+    """Labelled images out of nothing."""
+
+    def __init__(self, name: str, asked: list[tuple[str, int]]) -> None:
+        self._name, self._asked = name, asked
+
+    def read(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        self._asked.append((self._name, count))
+        return torch.rand(count, 3, SIZE, SIZE, generator=generator), torch.rand(count, 17, 3, generator=generator)
+
+    def augment(self, images: Tensor, poses: Tensor, generator: torch.Generator, shard: Shard) -> tuple[Tensor, Tensor]:
+        return images, poses
+
+
 def task(clips: Any, names: Sequence[str], start: nn.Module | None = None, **keys: Any) -> AdaptationTask:
     config = Adaptation(**{"steps": 4, "clips": 2, "prior": 2, "warm_up": 0, "floor": 1.0, "ema": 0.0, **keys})
     prior = lambda count, generator, shard: torch.randn(count, 17, 3, generator=generator)  # noqa: E731
@@ -179,11 +193,7 @@ def test_losses_get_the_labelled_images_that_they_ask_for(clips: ArrayClips) -> 
     asked: list[tuple[str, int]] = []
 
     def images(name: str, count: int) -> tuple[Any, int]:
-        def draw(wanted: int, generator: torch.Generator, shard: Shard) -> tuple[Tensor, Tensor]:
-            asked.append((name, wanted))
-            return torch.rand(wanted, 3, SIZE, SIZE, generator=generator), torch.rand(wanted, 17, 3)
-
-        return draw, count
+        return Images(name, asked), count
 
     offered = {name: images(name, count) for name, count in (("source", 5), ("tracks", 3))}
     config = Adaptation(steps=2, clips=2, prior=2)
