@@ -188,7 +188,7 @@ class Engine:
     def _step(self, task: Task, served: Served, optimizers: Mapping[str, tuple[Any, Any]]) -> dict[str, Tensor | float]:
         logs: dict[str, Tensor | float] = {}
         # Whatever draws from the default generators (dropout) repeats as well; one process of a group draws its own.
-        torch.manual_seed(served.generator.initial_seed() + self.shard.rank)
+        _seed_defaults(served.generator.initial_seed() + self.shard.rank, self.device)
         for update in served.updates():
             optimizer, scheduler = optimizers[update.optimizer]
             optimizer.zero_grad()
@@ -272,6 +272,15 @@ class Engine:
         if average is not None:
             average.average = {key: value.to(self.device) for key, value in state["average"].items()}
         return step
+
+
+def _seed_defaults(seed: int, device: torch.device) -> None:
+    """Seed what is in use: `torch.manual_seed` notes a stack trace for every kind of accelerator that is not."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed_all(seed)
+    elif device.type != "cpu":
+        torch.manual_seed(seed)
 
 
 def _lay_out_like_parameters(optimizer: Any) -> None:
