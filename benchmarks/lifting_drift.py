@@ -32,6 +32,7 @@ from torch import Tensor
 from sa3dhp_core.engine import Engine
 from sa3dhp_core.evaluation import evaluate, load_protocol
 from sa3dhp_core.geometry import fit_scale
+from sa3dhp_core.protocols.sink import SPEEDS
 from sa3dhp_core.recipe import load_recipe
 from sa3dhp_ites import losses, tasks
 from sa3dhp_ites.lifter import ItesLifter, lift_all, shapes_of_all
@@ -110,7 +111,7 @@ def main(
     def measure(done: int, scalars: Mapping[str, float]) -> None:
         at = {"step": done, "epoch": round(done * some.method.config.teaching.batch / len(some.data), 2)}
         figures = measured(task.lifter, some.test_keypoints, some.test_truth)
-        logs = {name: value for name, value in scalars.items() if name != "steps_per_s"}
+        logs = {name: value for name, value in scalars.items() if name not in SPEEDS}
         row = {**at, **logs, **figures, **facts}
         print(json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}), flush=True)
         if record:

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import itertools
 import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -102,22 +104,29 @@ def diversity(mocap: Path, count: int) -> list[dict[str, object]]:
     return rows
 
 
-def images_per_second(name: str, seconds: float = 2.0) -> float:
-    """Motion, staging, rendering and sensor of 64-pixel crops in this process, one thread."""
-    torch.set_num_threads(1)
+def rendered(name: str) -> Callable[[], int]:
+    """What renders further crops of 64 pixels at each call, motion, staging and sensor included, and counts them."""
     chosen = look(name)
-    bodies = draw_bodies(chosen.bodies, 12, 0)
-    clips, frames, images, start = 8, 60, 0, 0.0
-    for batch in range(1000):
-        if batch == 1:
-            start = time.perf_counter()
-        rows = range(batch * clips, (batch + 1) * clips)
+    bodies, batches = draw_bodies(chosen.bodies, 12, 0), itertools.count()
+    clips, frames = 8, 60
+
+    def some() -> int:
+        first = next(batches) * clips
+        rows = range(first, first + clips)
         actors = generated_actors(chosen.families, bodies, rows, frames, 0)
-        render_clips(chosen, actors, bodies, rows, 64, (0,), 0)
-        if batch:
-            images += clips * frames
-            if time.perf_counter() - start > seconds:
-                break
+        return len(render_clips(chosen, actors, bodies, rows, 64, (0,), 0)["images"])
+
+    return some
+
+
+def images_per_second(name: str, seconds: float = 2.0) -> float:
+    """Crops of this process, one thread; the first call warms up."""
+    torch.set_num_threads(1)
+    some = rendered(name)
+    some()
+    images, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        images += some()
     return images / (time.perf_counter() - start)
 
 

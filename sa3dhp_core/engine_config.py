@@ -44,6 +44,14 @@ class EngineConfig:
     log_every: int = attrs.field(
         default=10, validator=validators.ge(1), metadata={"help": "steps between two lines of metrics"}
     )
+    prefetch: int | None = attrs.field(
+        default=None,
+        validator=validators.optional(validators.ge(0)),
+        metadata={
+            "help": "batches drawn ahead of the step, each in a thread of its own; 0: in the loop; if absent 2 on an "
+            "accelerator, 0 on a CPU"
+        },
+    )
     matmul_precision: Literal["highest", "high", "medium"] = attrs.field(
         default="highest", metadata={"help": "precision of float32 matrix products on CUDA"}
     )

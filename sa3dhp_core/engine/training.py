@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 import warnings
 from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,6 +33,7 @@ from sa3dhp_core.engine.checkpoint import (
 )
 from sa3dhp_core.engine.distribution import check_launch, is_split, strategy_of
 from sa3dhp_core.engine.sharding import Shards, part_of, split_state, whole_state
+from sa3dhp_core.engine.feeding import Feed, Served, batches_ahead
 from sa3dhp_core.engine_config import EngineConfig
 from sa3dhp_core.errors import RecipeError, RunError, TrainingError
 from sa3dhp_core.protocols.task import Task
@@ -127,6 +129,10 @@ class Engine:
         Raises:
             TrainingError: a loss is no longer finite; names stage, step, loss and the last good checkpoint.
         """
+        with ExitStack() as opened:
+            self._train(task, stage, folder, opened)
+
+    def _train(self, task: Task, stage: str, folder: Path, opened: ExitStack) -> None:
         raw = dict(task.modules)
         if (folder / WEIGHTS).is_file() and not (folder / CHECKPOINT).is_file():
             load_weights(folder, raw)
@@ -144,9 +150,9 @@ class Engine:
         first = self._restore(folder, live, optimizers, average)
         self.board.stage_started(stage, task.steps)
         logs: dict[str, Tensor | float] = {}
-        began = time.perf_counter()
+        feed = opened.enter_context(self._feed(task, stage, first))
         for step in range(first, task.steps):
-            logs |= self._step(task, step, stage, optimizers)
+            logs |= self._step(task, feed.take(step), optimizers)
             if average is not None:
                 average.update(live, step)
             done = step + 1
@@ -156,7 +162,7 @@ class Engine:
                 self._check(scalars, stage, done, folder)
                 if save or done == task.steps:
                     self._check(self._shards.agree(not_finite(live)), stage, done, folder)
-                scalars["steps_per_s"] = (done - first) / (time.perf_counter() - began)
+                scalars |= feed.speed(done - first)
                 if self.fabric.is_global_zero:
                     self.board.progress(stage, done, scalars)
             if save:
@@ -191,14 +197,16 @@ class Engine:
     def _prepared(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
         return kernels.set_fused(self._shards.hand_to(optimizer), self.config.fused)
 
-    def _step(
-        self, task: Task, step: int, stage: str, optimizers: Mapping[str, tuple[Any, Any]]
-    ) -> dict[str, Tensor | float]:
+    def _feed(self, task: Task, stage: str, first: int) -> Feed:
+        ahead = batches_ahead(self.config.prefetch, self.device)
+        seeded = partial(generator_for, self.seed, stage)
+        return Feed(task, seeded, stage, first, self.shard, self.device, ahead)
+
+    def _step(self, task: Task, served: Served, optimizers: Mapping[str, tuple[Any, Any]]) -> dict[str, Tensor | float]:
         logs: dict[str, Tensor | float] = {}
-        generator = generator_for(self.seed, stage, step)
         # Whatever draws from the default generators (dropout) repeats as well; one process of a group draws its own.
-        torch.manual_seed(generator.initial_seed() + self.shard.rank)
-        for update in task.updates(step, generator, self.shard):
+        _seed_defaults(served.generator.initial_seed() + self.shard.rank, self.device)
+        for update in served.updates():
             optimizer, scheduler = optimizers[update.optimizer]
             optimizer.zero_grad()
             self.fabric.backward(update.loss)
@@ -282,6 +290,15 @@ class Engine:
         if average is not None:
             average.average = split_state(state["average"], modules)
         return step
+
+
+def _seed_defaults(seed: int, device: torch.device) -> None:
+    """Seed what is in use: `torch.manual_seed` notes a stack trace for every kind of accelerator that is not."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed_all(seed)
+    elif device.type != "cpu":
+        torch.manual_seed(seed)
 
 
 def _lay_out_like_parameters(optimizer: Any) -> None:

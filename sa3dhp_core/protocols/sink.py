@@ -8,6 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
+SPEEDS = ("steps_per_s", "samples_per_s", "waiting_share")
+"""Scalars of `Sink.progress` that say how fast a stage is, not how well it learns: they differ between equal runs.
+The last is the share of the time that training waited for batches."""
+
 
 @runtime_checkable
 class Sink(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import attrs
 import torch
@@ -27,8 +27,28 @@ class Update:
     logs: Mapping[str, Tensor | float] = attrs.field(factory=dict)
 
 
+@runtime_checkable
+class Fed(Protocol):
+    """What a `Task` has beside `updates` if its batches may be drawn ahead, in other threads, and moved to the device.
+
+    Its `updates` is `updates_from` of what `draw` gave.
+    """
+
+    def draw(self, step: int, generator: torch.Generator, shard: Shard) -> Any:
+        """The step's batch on the CPU: tensors in tuples, lists, mappings and attrs values.
+
+        Called for several steps at once and in any order, so it changes nothing that another call sees, and nothing of
+        the weights may enter: they are still learning. Everything random comes from `generator`, as for `updates`.
+        """
+        ...
+
+    def updates_from(self, batch: Any, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
+        """As `Task.updates`, from the step's batch, which lies on the device or on the CPU, and its generator."""
+        ...
+
+
 class Task(Protocol):
-    """One training problem.
+    """One training problem. Its class may say `samples`: how many items (images, poses, …) a step learns from.
 
     Attributes:
         steps: number of steps.

@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
-RATE = "steps_per_s"
+from sa3dhp_core.protocols.sink import SPEEDS
+
+RATE, _, WAITING = SPEEDS
 SHOWN = 4
 
 
@@ -24,6 +26,7 @@ class _Open:
     first: int | None = None
     step: int = 0
     bar: TaskID | None = None
+    speed: str = ""
 
 
 class ConsoleSink:
@@ -68,7 +71,7 @@ class ConsoleSink:
         state = self._open.setdefault(stage, _Open(None, self._clock()))
         if state.first is None:
             state.first, state.began = step, self._clock() if RATE not in scalars else state.began
-        state.step = step
+        state.step, state.speed = step, _speed(scalars)
         text = _facts(state, scalars, self._clock())
         if self.console.is_terminal:
             self._show(stage, state, text)
@@ -77,11 +80,12 @@ class ConsoleSink:
             self._line(f"{stage}: step {step}{total}  {text}")
 
     def stage_finished(self, stage: str, seconds: float, cached: bool) -> None:
-        """Replace the stage's bar by one line; a stage that was found done gets a note."""
+        """Replace the stage's bar by one line with the time, speed and waiting; one that was found done gets a note."""
         names = list(self._open)
+        speed = self._open[stage].speed if stage in self._open else ""
         self._drop(names[names.index(stage) :] if stage in self._open else [])
         mark = "[dim]=[/]" if cached else "[green]✓[/]"
-        note = "[dim]cached[/]" if cached else f"[dim]{duration(seconds)}[/]"
+        note = "[dim]cached[/]" if cached else f"[dim]{duration(seconds)}{speed}[/]"
         self._print(f"{mark} {escape(stage)}  {note}")
 
     def result(self, record: Mapping[str, object]) -> None:
@@ -135,12 +139,18 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def _speed(scalars: Mapping[str, float]) -> str:
+    """``, 6.7 steps/s, 3 % waiting for data``, as much of it as is told."""
+    told = f", {scalars[RATE]:.3g} steps/s" if RATE in scalars else ""
+    return told + (f", {100 * scalars[WAITING]:.0f} % waiting for data" if WAITING in scalars else "")
+
+
 def _complete(state: _Open) -> bool:
     return state.steps is not None and state.step >= state.steps
 
 
 def _facts(state: _Open, scalars: Mapping[str, float], now: float) -> str:
-    names = sorted((name for name in scalars if name != RATE), key=lambda name: "loss" not in name)
+    names = sorted((name for name in scalars if name not in SPEEDS), key=lambda name: "loss" not in name)
     facts = [f"{name.removeprefix('loss/')} {float(scalars[name]):.4g}" for name in names[:SHOWN]]
     elapsed, done = now - state.began, state.step - (state.first or 0)
     rate = float(scalars[RATE]) if RATE in scalars else (done / elapsed if done > 0 and elapsed > 0 else 0.0)

@@ -240,6 +240,20 @@ def test_a_terminal_shows_a_live_bar_and_leaves_one_line_a_stage() -> None:
     assert "1 min 01 s" in shown and "cached" in shown
 
 
+def test_a_finished_stage_tells_its_speed_and_its_waiting() -> None:
+    text = io.StringIO()
+    sink = ConsoleSink(Console(file=text, width=100), interval_s=1e9)
+    sink.stage_started("row-adapted", 12)
+    sink.progress("row-adapted", 12, {"loss/total": 0.5, "steps_per_s": 6.71, "waiting_share": 0.031})
+    sink.stage_finished("row-adapted", 1.8, False)
+    sink.stage_started("prior", 3)
+    sink.progress("prior", 3, {"loss/prior": 0.5, "steps_per_s": 2.0})
+    sink.stage_finished("prior", 1.5, False)
+    lines = text.getvalue().splitlines()
+    assert "✓ row-adapted  1.8 s, 6.71 steps/s, 3 % waiting for data" in lines
+    assert "✓ prior  1.5 s, 2 steps/s" in lines
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(9.26, "9.3 s"), (65, "1 min 05 s"), (3599.6, "1 h 00 min"), (7620, "2 h 07 min"), (float("inf"), "inf s")],

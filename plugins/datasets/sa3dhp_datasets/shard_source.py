@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -17,6 +18,7 @@ from sa3dhp_core.errors import DataError
 from sa3dhp_datasets.layouts import is_archive, neighbour
 
 TIMEOUT_S = 60.0
+_FETCHING = threading.Lock()
 
 
 class Source(Protocol):
@@ -88,9 +90,10 @@ class Address:
     def fetch(self, name: str) -> Path:
         """The file, fetched once."""
         path = self.cache / name
-        if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, lambda target: self._download(name, target))
+        with _FETCHING:  # batches are drawn in several threads
+            if not path.is_file():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomic(path, lambda target: self._download(name, target))
         return path
 
     def part(self, name: str, start: int, length: int) -> bytes:

@@ -117,6 +117,7 @@ class DensityTask:
         self, density: PoseDensity, units: Normaliser, data: Keypoints, keypoints: Tensor, config: DensityTraining
     ) -> None:
         self.steps, self._config, self._data, self._units = config.steps, config, data, units
+        self.samples = config.batch
         self.modules: dict[str, nn.Module] = {"density": density}
         points = units(keypoints.to(units.scale))
         density.fit(torch.cat([points, mirrored(points, units.skeleton)]))
@@ -130,8 +131,16 @@ class DensityTask:
 
     def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
         """One update a step."""
+        return self.updates_from(self.draw(step, generator, shard), step, generator, shard)
+
+    def draw(self, step: int, generator: torch.Generator, shard: Shard) -> Tensor:
+        """Keypoints ``(B, J, 2)``, pixels."""
+        return self._data.draw(self._config.batch, 1, generator)[:, 0]
+
+    def updates_from(self, batch: Tensor, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
+        """The update, of what `draw` gave."""
         density: Any = self.modules["density"]
-        points = self._units(self._data.draw(self._config.batch, 1, generator)[:, 0].to(self._units.scale))
+        points = self._units(batch.to(self._units.scale))
         turn = (torch.rand(len(points), 1, 1, generator=generator) < 0.5).to(points.device)
         seen = density.components(torch.where(turn, mirrored(points, self._units.skeleton), points))
         noise = torch.randn(seen.shape, generator=generator).to(seen)

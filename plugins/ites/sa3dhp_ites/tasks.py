@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -60,7 +61,7 @@ def optimizer(modules: Iterable[nn.Module], config: Optimisation) -> tuple[torch
     return sgd, torch.optim.lr_scheduler.StepLR(sgd, config.halve_every, gamma=0.5)
 
 
-class _Lifting:
+class _Lifting(ABC):
     """What both trainings share: drawing, units, optimiser. Every rank computes the whole (small) batch.
 
     Attributes:
@@ -74,7 +75,7 @@ class _Lifting:
     sharded: tuple[str, ...] = ()
 
     def __init__(self, lifter: ItesLifter, data: Keypoints, config: Optimisation, horizon: Horizon) -> None:
-        self.steps, self._data, self._config = config.steps, data, config
+        self.steps, self.samples, self._data, self._config = config.steps, config.batch, data, config
         self.lifter, self.horizon = lifter, horizon
         self.modules: dict[str, nn.Module] = {"lifter": lifter}
         self.clip_norm = config.clip_norm
@@ -85,9 +86,21 @@ class _Lifting:
         """One, of all modules."""
         return {"lifter": optimizer(self.modules.values(), self._config)}
 
-    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def draw(self, step: int, generator: torch.Generator, shard: Shard) -> Tensor:
+        """Keypoints ``(B, J, 2)``, pixels, NaN where unseen."""
+        return self._data.draw(self._config.batch, 1, generator)[:, 0]
+
+    def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
+        """One update a step."""
+        return self.updates_from(self.draw(step, generator, shard), step, generator, shard)
+
+    @abstractmethod
+    def updates_from(self, batch: Tensor, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
+        """The update, of what `draw` gave."""
+
+    def _placed(self, keypoints: Tensor) -> tuple[Tensor, Tensor]:
         """Keypoints ``(B, J, 2)`` in units, and which of them ``(B, J)`` were seen."""
-        keypoints = self._data.draw(self._config.batch, 1, generator)[:, 0].to(self.lifter.units.scale)
+        keypoints = keypoints.to(self.lifter.units.scale)
         return self.lifter.units(keypoints), keypoints[..., 0].isfinite()
 
 
@@ -120,9 +133,9 @@ class TeacherTask(_Lifting):
         self._how, self._lengths, self._density = config, lengths, density
         self.modules["horizon"] = self.horizon
 
-    def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
-        """One update a step."""
-        points, seen = self.draw(generator)
+    def updates_from(self, batch: Tensor, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
+        """The update, of what `draw` gave."""
+        points, seen = self._placed(batch)
         lifted = self.lifter.lift(points)
         found = self._published(lifted, points, seen, step, generator) | self._own(lifted, seen, generator)
         logs: dict[str, Tensor | float] = {name: value.detach() for name, (_, value) in found.items()}
@@ -190,10 +203,10 @@ class StudentTask(_Lifting):
         super().__init__(lifter, data, config, horizon or Horizon(learned=False))
         self._how, self._teacher = config, teacher
 
-    def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
-        """One update a step."""
+    def updates_from(self, batch: Tensor, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
+        """The update, of what `draw` gave."""
         how, lifter = self._how, self.lifter
-        points, _ = self.draw(generator)
+        points, _ = self._placed(batch)
         lifted = lifter.lift(points).points
         with torch.no_grad():
             wanted = self._teacher.lift(points).points

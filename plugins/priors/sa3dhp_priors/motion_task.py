@@ -50,6 +50,7 @@ class MotionTask:
         distance: Callable[[Tensor, Tensor], Tensor],
     ) -> None:
         self.steps, self._batch, self._latent_weight, self._every = steps, batch, latent_weight, every
+        self.samples = batch
         self.modules: dict[str, nn.Module] = {"prior": prior}
         self._prior, self._pose_prior, self._draw = prior, pose_prior, draw
         self._optimizer, self._distance = optimizer, distance
@@ -60,9 +61,21 @@ class MotionTask:
 
     def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
         """One update a step; before the first, the prior is fitted to some sequences if it can be."""
-        if step == 0 and hasattr(self._prior, "start"):
-            self._prior.start(self._embedded(_START_SEQUENCES, generator)[1])
-        poses, z = self._embedded(self._batch, generator)
+        return self.updates_from(self.draw(step, generator, shard), step, generator, shard)
+
+    def draw(self, step: int, generator: torch.Generator, shard: Shard) -> list[Tensor]:
+        """Sequences ``(B, T, J, 3)``; before the first step's those to start from."""
+        starts = step == 0 and hasattr(self._prior, "start")
+        counts = [_START_SEQUENCES, self._batch] if starts else [self._batch]
+        return [self._draw(count, self._prior.frames, generator, WHOLE) for count in counts]
+
+    def updates_from(
+        self, batch: list[Tensor], step: int, generator: torch.Generator, shard: Shard
+    ) -> Iterator[Update]:
+        """The update, of what `draw` gave."""
+        if len(batch) > 1:
+            self._prior.start(self._embedded(batch[0])[1])
+        poses, z = self._embedded(batch[-1])
         predicted = self._prior.decode(self._prior.encode(z))
         first = int(torch.randint(self._every, (), generator=generator))
         seen = slice(first, None, self._every)
@@ -73,9 +86,9 @@ class MotionTask:
         yield Update("prior", loss, {"reconstruction_mm": mm, "latent_error": latent.detach()})
 
     @torch.no_grad()
-    def _embedded(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _embedded(self, poses: Tensor) -> tuple[Tensor, Tensor]:
         like = next(self.modules["prior"].parameters())
-        poses = self._draw(count, self._prior.frames, generator, WHOLE).to(device=like.device, dtype=like.dtype)
+        poses = poses.to(device=like.device, dtype=like.dtype)
         return poses, self._pose_prior.encode(poses)
 
 

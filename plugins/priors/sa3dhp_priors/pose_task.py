@@ -47,7 +47,7 @@ class PoseTask:
     sharded: tuple[str, ...] = ()
 
     def __init__(self, prior: Any, draw: PoseDraw, config: keys.PoseAae) -> None:
-        self.steps, self._config, self._draw = config.steps, config, draw
+        self.steps, self._config, self._draw, self.samples = config.steps, config, draw, config.batch
         self._prior: Trainable = prior
         like = next(prior.parameters())
         self._discriminator = Discriminator(prior.anatomy).to(device=like.device, dtype=like.dtype)
@@ -71,22 +71,36 @@ class PoseTask:
 
     def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
         """The auto-encoder's update, then the discriminator's once it has set in."""
+        return self.updates_from(self.draw(step, generator, shard), step, generator, shard)
+
+    def draw(self, step: int, generator: torch.Generator, shard: Shard) -> list[tuple[Tensor, Tensor | None]]:
+        """Poses ``(B, J, 3)`` and which ``(B, 1, 1)`` are mirrored; before the first step's, those to start from."""
+        counts = [_START_POSES, self._config.batch] if step == 0 else [self._config.batch]
+        return [self._poses(count, generator) for count in counts]
+
+    def updates_from(
+        self, batch: list[tuple[Tensor, Tensor | None]], step: int, generator: torch.Generator, shard: Shard
+    ) -> Iterator[Update]:
+        """The updates, of what `draw` gave."""
         if step == 0:
-            self._prior.start(self._poses(_START_POSES, generator))
-        poses = self._poses(self._config.batch, generator)
+            self._prior.start(self._placed(*batch[0]))
+        poses = self._placed(*batch[-1])
         sampled = self._prior.sample(max(2, self._config.batch // 2), generator)
         adversarial = self._adversarial and step >= self._adversary_from
         yield self._reconstruct(poses, sampled, generator, adversarial)
         if adversarial:
             yield self._discriminate(poses, sampled)
 
-    def _poses(self, count: int, generator: torch.Generator) -> Tensor:
+    def _poses(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        poses = self._draw(count, generator, WHOLE)
+        return poses, torch.rand(count, 1, 1, generator=generator) < 0.5 if self._config.mirror else None
+
+    def _placed(self, poses: Tensor, mirrored: Tensor | None) -> Tensor:
         like = next(self.modules["prior"].parameters())
-        poses = self._draw(count, generator, WHOLE).to(device=like.device, dtype=like.dtype)
-        if not self._config.mirror:
+        poses = poses.to(device=like.device, dtype=like.dtype)
+        if mirrored is None:
             return poses
-        chosen = (torch.rand(count, 1, 1, generator=generator) < 0.5).to(like.device)
-        return torch.where(chosen, self._prior.anatomy.reflect(poses), poses)
+        return torch.where(mirrored.to(like.device), self._prior.anatomy.reflect(poses), poses)
 
     def _reconstruct(self, poses: Tensor, sampled: Tensor, generator: torch.Generator, adversarial: bool) -> Update:
         config, prior = self._config, self._prior

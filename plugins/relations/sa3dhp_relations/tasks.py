@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
+import attrs
 import torch
 from torch import Tensor, nn
 
@@ -81,26 +82,45 @@ class Pairs(NamedTuple):
     poses: Tensor
 
 
-class Sampler(Protocol):
-    """Draws training pairs: ``sampler(count, generator, shard, device) -> Pairs``."""
+class Drawn(NamedTuple):
+    """Poses ``(B, [T,] J, 3)`` and an element for each of them."""
+
+    poses: Tensor
+    spatial: Spatial
+
+
+@attrs.frozen
+class Sampler:
+    """Training pairs, in two parts.
+
+    Attributes:
+        draw: ``(count, generator, shard)``: poses and elements of this rank's shard of `count` pairs, on the CPU.
+        embed: ``(drawn, device)``: what the frozen priors make of them there.
+    """
+
+    draw: Callable[[int, torch.Generator, Shard], Drawn]
+    embed: Callable[[Drawn, torch.device], Pairs]
 
     def __call__(self, count: int, generator: torch.Generator, shard: Shard, device: torch.device) -> Pairs:
         """`count` pairs over all ranks; this rank's shard of them."""
-        ...
+        return self.embed(self.draw(count, generator, shard), device)
 
 
 def pose_pairs(relation: Relation, pose_prior: PosePrior, draw: PoseDraw) -> Sampler:
     """Pairs of z: ``E_p(y)`` and ``E_p(r y)``, a fresh element for each pose."""
 
+    def drawn(count: int, generator: torch.Generator, shard: Shard) -> Drawn:
+        poses = draw(count, generator, shard)
+        return Drawn(poses, _share(relation.draw((count,), generator), shard))
+
     @torch.no_grad()
-    def sample(count: int, generator: torch.Generator, shard: Shard, device: torch.device) -> Pairs:
+    def embed(drawn: Drawn, device: torch.device) -> Pairs:
         _place(device, pose_prior)
-        poses = draw(count, generator, shard).to(device)
-        spatial = _share(relation.draw((count,), generator), shard, device)
+        poses, spatial = drawn.poses.to(device), _on(drawn.spatial, device)
         moved = relation.on_poses(poses, spatial)
         return Pairs(pose_prior.encode(poses), pose_prior.encode(moved), spatial.condition, moved)
 
-    return sample
+    return Sampler(drawn, embed)
 
 
 def motion_pairs(
@@ -109,18 +129,22 @@ def motion_pairs(
     """Pairs of v: anchor and partner frames of one window, the partner moved by one element for the whole clip."""
     temporal = relation.temporal(frames)
 
-    def embed(poses: Tensor) -> Tensor:
+    def encode(poses: Tensor) -> Tensor:
         return motion_prior.encode(pose_prior.encode(poses))
 
-    @torch.no_grad()
-    def sample(count: int, generator: torch.Generator, shard: Shard, device: torch.device) -> Pairs:
-        _place(device, pose_prior, motion_prior)
-        anchor, partner = temporal.of(draw(count, temporal.window, generator, shard).to(device))
-        spatial = _share(relation.draw((count,), generator), shard, device)
-        moved = relation.on_poses(partner, spatial)
-        return Pairs(embed(anchor), embed(moved), spatial.condition, moved)
+    def drawn(count: int, generator: torch.Generator, shard: Shard) -> Drawn:
+        poses = draw(count, temporal.window, generator, shard)
+        return Drawn(poses, _share(relation.draw((count,), generator), shard))
 
-    return sample
+    @torch.no_grad()
+    def embed(drawn: Drawn, device: torch.device) -> Pairs:
+        _place(device, pose_prior, motion_prior)
+        anchor, partner = temporal.of(drawn.poses.to(device))
+        spatial = _on(drawn.spatial, device)
+        moved = relation.on_poses(partner, spatial)
+        return Pairs(encode(anchor), encode(moved), spatial.condition, moved)
+
+    return Sampler(drawn, embed)
 
 
 def _place(device: torch.device, *priors: object) -> None:
@@ -130,9 +154,13 @@ def _place(device: torch.device, *priors: object) -> None:
             prior.to(device)
 
 
-def _share(spatial: Spatial, shard: Shard, device: torch.device) -> Spatial:
+def _share(spatial: Spatial, shard: Shard) -> Spatial:
     mine = slice(shard.rank, None, shard.world)
-    return Spatial(spatial.matrix[mine].to(device), spatial.condition[mine].to(device))
+    return Spatial(spatial.matrix[mine], spatial.condition[mine])
+
+
+def _on(spatial: Spatial, device: torch.device) -> Spatial:
+    return Spatial(spatial.matrix.to(device), spatial.condition.to(device))
 
 
 class RelationTask:
@@ -158,7 +186,7 @@ class RelationTask:
         self.steps = config.steps
         self.modules: dict[str, nn.Module] = {"network": network}
         self._network, self._sampler, self._decode, self._batch = network, sampler, decode, batch
-        self._decoded_weight = config.decoded_weight
+        self._decoded_weight, self.samples = config.decoded_weight, batch
         self._optimizer = optimizer
         self._scheduler = warm_cosine_scheduler(optimizer, config.steps, floor=0.02)
 
@@ -168,15 +196,25 @@ class RelationTask:
 
     def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
         """One update a step; before the first, the network is started from the same pairs on every rank."""
+        return self.updates_from(self.draw(step, generator, shard), step, generator, shard)
+
+    def draw(self, step: int, generator: torch.Generator, shard: Shard) -> list[Drawn]:
+        """What the step learns from, last; before it, in the first step, what the network starts from."""
+        size = max(self._batch, START_BATCH)
+        count = -(-self._network.start_pairs // size) if step == 0 else 0
+        starts = [self._sampler.draw(size, generator, WHOLE) for _ in range(count)]
+        divides = self._batch % shard.world == 0  # else every process computes all: a mean over them is one over items
+        return [*starts, self._sampler.draw(self._batch, generator, shard if divides else WHOLE)]
+
+    def updates_from(self, batch: list[Drawn], step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
+        """The update, of what `draw` gave."""
         device = next(self._network.parameters()).device
-        if step == 0:
-            size = max(self._batch, START_BATCH)
-            count = -(-self._network.start_pairs // size)
-            pairs = [self._sampler(size, generator, WHOLE, device) for _ in range(count)]
+        *starts, last = batch
+        if starts:
+            pairs = [self._sampler.embed(drawn, device) for drawn in starts]
             anchor, partner, condition = (torch.cat([getattr(p, n) for p in pairs]) for n in Pairs._fields[:3])
             self._network.start(anchor, condition, partner)
-        divides = self._batch % shard.world == 0  # else every process computes all: a mean over them is one over items
-        yield self._update(self._sampler(self._batch, generator, shard if divides else WHOLE, device))
+        yield self._update(self._sampler.embed(last, device))
 
     def _update(self, pairs: Pairs) -> Update:
         predicted = self.modules["network"](pairs.anchor, pairs.condition)

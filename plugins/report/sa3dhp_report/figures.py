@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from sa3dhp_core.protocols.sink import SPEEDS
 from sa3dhp_core.tables import MPJPE, PA_MPJPE, REFERENCES, Summary, row_key
 from sa3dhp_report.headline import Cast
 
@@ -159,7 +160,7 @@ def curve_series(
         stage: [
             {"name": name, "x": x, "y": y}
             for name in sorted(scalars, key=lambda n: ("loss" not in n, list(scalars).index(n)))
-            if name != "steps_per_s"
+            if name not in SPEEDS
             for x, y in [thin(*scalars[name], points)]
         ]
         for stage, scalars in stages.items()

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import attrs
 import torch
 from torch import Tensor, nn
 
@@ -23,6 +24,21 @@ from sa3dhp_self_adaptation.supervised import ImageDraw, cosine
 
 COUNTS = {"source": "settings.adaptation.source", "tracks": "settings.tracks.images"}
 """The key that says how many labelled images of a kind a step takes."""
+
+
+@attrs.frozen
+class Batch:
+    """What a step draws, as it is stored.
+
+    Attributes:
+        prior: ``(N, J, 3)`` unpaired camera-frame poses.
+        clips: this rank's windows, where a loss asks for any.
+        labelled: by name, images ``(n, 3, H, W)`` and poses ``(n, J, 3)`` of all ranks, and the generator that goes on.
+    """
+
+    prior: Tensor
+    clips: ClipBatch | None
+    labelled: Mapping[str, tuple[Tensor, Tensor, torch.Generator]]
 
 
 class AdaptationTask:
@@ -79,6 +95,15 @@ class AdaptationTask:
         freeze_all_but(encoder, config.train_only)
         encoder.eval()
 
+    @property
+    def samples(self) -> float:
+        """Images that a step encodes, on the average of the schedule."""
+        each = [
+            self._config.clips * len(plan) + sum(self._labelled[name][1] for name in _labelled_of(group))
+            for group, plan in self._groups
+        ]
+        return sum(each) / len(each)
+
     def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
         """One Adam for all losses, or one for each."""
         config = self._config
@@ -99,22 +124,37 @@ class AdaptationTask:
 
     def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
         """One update a step: of all losses, or of the one whose turn it is."""
+        return self.updates_from(self.draw(step, generator, shard), step, generator, shard)
+
+    def draw(self, step: int, generator: torch.Generator, shard: Shard) -> Batch:
+        """What the losses of a step need, as it is stored."""
+        group, plan = self._groups[step % len(self._groups)]
+        seed, count = generator.initial_seed(), self._config.clips
+        prior = self._prior_draw(self._config.prior, generator_for(seed, "prior"), WHOLE)
+        shard.check(count, "settings.adaptation.clips")
+        clips = self._clips.draw(count, plan.window, generator_for(seed, "clips"), shard) if plan.orbits else None
+        labelled = {}
+        for name in _labelled_of(group):
+            images, wanted = self._labelled[name]
+            shard.check(wanted, COUNTS[name])
+            draws = generator_for(seed, name)
+            labelled[name] = (*images.read(wanted, draws), draws)
+        return Batch(prior, clips, labelled)
+
+    def updates_from(self, batch: Batch, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
+        """The update, of what `draw` gave."""
         group, plan = self._groups[step % len(self._groups)]
         device = next(self.modules["encoder"].parameters()).device
-        seed = generator.initial_seed()
-        prior = self._prior_draw(self._config.prior, generator_for(seed, "prior"), WHOLE).to(device)
-        count = self._config.clips
-        shard.check(count, "settings.adaptation.clips")
+        seed, count = generator.initial_seed(), self._config.clips
+        prior = batch.prior.to(device)
         drawn: tuple[Drawn, ...] = ()
-        if plan.orbits:
-            clips = self._clips.draw(count, plan.window, generator_for(seed, "clips"), shard)
-            clips = ClipBatch(clips.images.to(device), clips.intrinsics.to(device), clips.clips)
+        if batch.clips is not None:
+            clips = ClipBatch(batch.clips.images.to(device), batch.clips.intrinsics.to(device), batch.clips.clips)
             drawn = plan.draw(clips, count, seed, shard)
         images, poses = {}, {}
-        for name in dict.fromkeys(name for loss in group for name in loss.labelled):
-            draw, wanted = self._labelled[name]
-            shard.check(wanted, COUNTS[name])
-            images[name], found = draw(wanted, generator_for(seed, name), shard, device)
+        for name, (stored, truth, draws) in batch.labelled.items():
+            augment = self._labelled[name][0].augment
+            images[name], found = augment(stored.to(device), truth.to(device), draws, shard)
             poses[name] = self._gather(found.to(prior))
         encoded, labelled = self._encode(drawn, images)
         handed = plan.hand_out(encoded)
@@ -176,6 +216,11 @@ class AdaptationTask:
                 value.lerp_(student[key].to(value.dtype), 1.0 - self._config.teacher)
             else:
                 value.copy_(student[key])
+
+
+def _labelled_of(losses: Sequence[Any]) -> tuple[str, ...]:
+    """Names of the labelled images that any of the losses asks for, each once."""
+    return tuple(dict.fromkeys(name for loss in losses for name in loss.labelled))
 
 
 def _sum(encodings: Sequence[Encoding]) -> Tensor:

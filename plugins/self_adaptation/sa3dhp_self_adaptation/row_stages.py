@@ -40,7 +40,7 @@ from sa3dhp_self_adaptation.scoring import (
 )
 from sa3dhp_self_adaptation.supervised import ImageDraw, SupervisedTask, restandardise
 from sa3dhp_self_adaptation.synthesis import SYNTHESISED
-from sa3dhp_self_adaptation.views import Blend, labelled_draw
+from sa3dhp_self_adaptation.views import Augmented, Blend
 
 if TYPE_CHECKING:
     from sa3dhp_self_adaptation.method import SelfAdaptation
@@ -185,7 +185,7 @@ def _oracle_task(method: SelfAdaptation, row: Row, encoder: nn.Module, context: 
     return SupervisedTask(
         encoder,
         method.space.pose_prior,
-        partial(labelled_draw, _labelled(method, context, "target", "train"), _augmentation(method, row.images)),
+        Augmented(_labelled(method, context, "target", "train"), _augmentation(method, row.images)),
         steps=config.steps,
         batch=config.labelled or config.clips * method.config.frames + config.source,
         learning_rate=config.learning_rate,
@@ -219,7 +219,7 @@ def adaptation_task(method: SelfAdaptation, row: Row, encoder: nn.Module, contex
         from sa3dhp_self_adaptation.method import tracks_stage
 
         seen = clips.tracked(read_tensors(context.of(tracks_stage(row.start)) / TRACKS)["poses"])
-        labelled["tracks"] = (partial(labelled_draw, seen, method.config.tracks), method.config.tracks.images)
+        labelled["tracks"] = (Augmented(seen, method.config.tracks), method.config.tracks.images)
     upright = pose_views(method, context.of, "train", False, dtype)
     gather = context.engine.gather
     return AdaptationTask(encoder, losses, space.relations, clips, upright.poses, labelled, config, gather)
@@ -283,7 +283,7 @@ def _source_draw(method: SelfAdaptation, row: Row, context: StageContext) -> Ima
     data: Any = _labelled(method, context, "source", "train")
     if row.synthesised:
         data = Blend(data, ArrayImages(context.of(SYNTHESISED), "train"), row.synthesised)
-    return partial(labelled_draw, data, _augmentation(method, row.images))
+    return Augmented(data, _augmentation(method, row.images))
 
 
 def _predicted(predict: Predictor, row: Row, data: Any) -> tuple[Tensor, Tensor, Tensor]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,17 @@ from sa3dhp_core.protocols.pose_prior import PosePrior
 from sa3dhp_core.protocols.task import Update
 from sa3dhp_core.types import WHOLE, Shard
 
-ImageDraw = Callable[[int, torch.Generator, Shard, torch.device], tuple[Tensor, Tensor]]
-"""``draw(count, generator, shard, device) -> images (b, 3, H, W), poses (b, J, 3)``."""
+
+class ImageDraw(Protocol):
+    """Draws of labelled images in two parts, of which the second may compute on another device."""
+
+    def read(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Images ``(count, 3, H, W)`` and poses ``(count, J, 3)`` as they are stored, on the CPU."""
+        ...
+
+    def augment(self, images: Tensor, poses: Tensor, generator: torch.Generator, shard: Shard) -> tuple[Tensor, Tensor]:
+        """This rank's share ``(b, 3, H, W)``, ``(b, J, 3)`` of them, changed; `generator` goes on from `read`."""
+        ...
 
 
 def cosine(step: int, steps: int, warm_up: int, floor: float) -> float:
@@ -55,7 +64,7 @@ class SupervisedTask:
         latent: float = 1.0,
         frozen_statistics: bool = False,
     ) -> None:
-        self.steps, self.ema = steps, ema
+        self.steps, self.samples, self.ema = steps, batch, ema
         self.modules: dict[str, nn.Module] = {"encoder": encoder}
         self._prior, self._draw, self._batch, self._rate = prior, draw, batch, learning_rate
         self._latent = latent
@@ -72,9 +81,19 @@ class SupervisedTask:
 
     def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
         """One update a step."""
+        return self.updates_from(self.draw(step, generator, shard), step, generator, shard)
+
+    def draw(self, step: int, generator: torch.Generator, shard: Shard) -> tuple[Tensor, Tensor]:
+        """The global batch of images and poses, as they are stored."""
         shard.check(self._batch, "settings.source.batch")
+        return self._draw.read(self._batch, generator)
+
+    def updates_from(
+        self, batch: tuple[Tensor, Tensor], step: int, generator: torch.Generator, shard: Shard
+    ) -> Iterator[Update]:
+        """One update, of what `draw` gave."""
         device = next(self.modules["encoder"].parameters()).device
-        images, poses = self._draw(self._batch, generator, shard, device)
+        images, poses = self._draw.augment(*(part.to(device) for part in batch), generator, shard)
         z = self.modules["encoder"](images).z
         poses = poses.to(z)
         if self._spread is None:
@@ -91,7 +110,8 @@ class SupervisedTask:
 
         The images that come with them are nobody's, and stay on the CPU.
         """
-        _, poses = self._draw(1024, torch.Generator().manual_seed(0), WHOLE, torch.device("cpu"))
+        generator = torch.Generator().manual_seed(0)
+        _, poses = self._draw.augment(*self._draw.read(1024, generator), generator, WHOLE)
         spread = self._prior.encode(poses.to(like)).std(dim=0)
         return spread.clamp_min(0.1 * spread.mean())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
+import attrs
 import torch
 from torch import Tensor
 
@@ -127,23 +128,27 @@ class Blend:
         return LabelledBatch(images, poses, None, intrinsics)
 
 
-def labelled_draw(
-    data: Drawable,
-    augmentation: Augmentation,
-    count: int,
-    generator: torch.Generator,
-    shard: Shard,
-    device: torch.device,
-) -> tuple[Tensor, Tensor]:
-    """Augmented images ``(b, 3, H, W)`` and the poses ``(b, J, 3)`` that then belong to them, both on `device`."""
-    batch = data.draw(count, generator)
-    images, poses = batch.images.to(device), batch.poses.to(device)
-    angle = math.radians(augmentation.rotation) * (2 * torch.rand(count, generator=generator) - 1)
-    mirrored = (torch.rand(count, generator=generator) < 0.5) & augmentation.mirror
-    if augmentation.rotation or augmentation.mirror:
-        matrix = rotation_z(angle)
-        matrix = torch.where(mirrored[:, None, None], mirror_matrix().to(matrix) @ matrix, matrix).to(images)
-        images = act_on_images(matrix, images)
-        poses = act_on_poses(matrix.to(poses), poses, data.skeleton)
-    images = kind_of(augmentation.photometric)(images, generator)
-    return images[shard.rank :: shard.world], poses[shard.rank :: shard.world]
+@attrs.frozen
+class Augmented:
+    """Draws of labelled images under augmentation; `sa3dhp_self_adaptation.supervised.ImageDraw`."""
+
+    data: Drawable
+    augmentation: Augmentation
+
+    def read(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Images and poses as the data set has them."""
+        batch = self.data.draw(count, generator)
+        return batch.images, batch.poses
+
+    def augment(self, images: Tensor, poses: Tensor, generator: torch.Generator, shard: Shard) -> tuple[Tensor, Tensor]:
+        """Augmented images ``(b, 3, H, W)`` and the poses ``(b, J, 3)`` that then belong to them."""
+        count, how = len(images), self.augmentation
+        angle = math.radians(how.rotation) * (2 * torch.rand(count, generator=generator) - 1)
+        mirrored = (torch.rand(count, generator=generator) < 0.5) & how.mirror
+        if how.rotation or how.mirror:
+            matrix = rotation_z(angle)
+            matrix = torch.where(mirrored[:, None, None], mirror_matrix().to(matrix) @ matrix, matrix).to(images)
+            images = act_on_images(matrix, images)
+            poses = act_on_poses(matrix.to(poses), poses, self.data.skeleton)
+        images = kind_of(how.photometric)(images, generator)
+        return images[shard.rank :: shard.world], poses[shard.rank :: shard.world]

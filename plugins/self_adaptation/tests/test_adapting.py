@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.engine import Engine
+from sa3dhp_core.engine.views import ViewPlan
 from sa3dhp_core.engine_config import EngineConfig
 from sa3dhp_core.errors import PluginError, RecipeError
 from sa3dhp_core.host import Host
@@ -23,6 +24,7 @@ from sa3dhp_core.store import ArrayClips, write_frames
 from sa3dhp_core.types import WHOLE, ClipBatch, Shard
 from sa3dhp_self_adaptation.adapting import AdaptationTask, freeze_all_but
 from sa3dhp_self_adaptation.config import Adaptation
+from sa3dhp_self_adaptation.photometric import Kinds
 from sa3dhp_self_adaptation.supervised import cosine, restandardise
 
 HOST = Host.load()
@@ -88,6 +90,20 @@ def losses(*names: str) -> list[Any]:
     return made
 
 
+class Images:
+    """Labelled images out of nothing."""
+
+    def __init__(self, name: str, asked: list[tuple[str, int]]) -> None:
+        self._name, self._asked = name, asked
+
+    def read(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        self._asked.append((self._name, count))
+        return torch.rand(count, 3, SIZE, SIZE, generator=generator), torch.rand(count, 17, 3, generator=generator)
+
+    def augment(self, images: Tensor, poses: Tensor, generator: torch.Generator, shard: Shard) -> tuple[Tensor, Tensor]:
+        return images, poses
+
+
 def task(clips: Any, names: Sequence[str], start: nn.Module | None = None, **keys: Any) -> AdaptationTask:
     config = Adaptation(**{"steps": 4, "clips": 2, "prior": 2, "warm_up": 0, "floor": 1.0, "ema": 0.0, **keys})
     prior = lambda count, generator, shard: torch.randn(count, 17, 3, generator=generator)  # noqa: E731
@@ -96,9 +112,9 @@ def task(clips: Any, names: Sequence[str], start: nn.Module | None = None, **key
     )
 
 
-def train(problem: AdaptationTask, folder: Path) -> dict[str, Tensor]:
+def train(problem: AdaptationTask, folder: Path, prefetch: int = 0) -> dict[str, Tensor]:
     folder.mkdir(exist_ok=True)
-    Engine(EngineConfig(device="cpu"), 3, SinkBoard(())).train(problem, "adapt", folder)
+    Engine(EngineConfig(device="cpu", prefetch=prefetch), 3, SinkBoard(())).train(problem, "adapt", folder)
     return {key: value.clone() for key, value in problem.modules["encoder"].state_dict().items()}
 
 
@@ -120,6 +136,20 @@ def test_the_joint_gradient_is_the_sum_of_the_losses_own(clips: ArrayClips) -> N
         assert isinstance(total, Tensor)
         torch.testing.assert_close(gradient, total, rtol=1e-9, atol=1e-11)
     assert all(any(bool(g.abs().sum() > 0) for g in one.values()) for one in alone)
+
+
+@pytest.mark.parametrize("schedule", ["joint", "alternating"])
+def test_batches_drawn_ahead_change_no_bit(clips: ArrayClips, tmp_path: Path, schedule: str) -> None:
+    weights = [
+        train(task(clips, ("flip", "frames"), encoder(), schedule=schedule), tmp_path / str(ahead), ahead)
+        for ahead in (0, 3)
+    ]
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    images = 2 * len(ViewPlan([(loss.views, loss.window) for loss in losses("flip", "frames")], RELATIONS, Kinds()))
+    alone = [2 * len(ViewPlan([(loss.views, loss.window)], RELATIONS, Kinds())) for loss in losses("flip", "frames")]
+    assert task(clips, ("flip", "frames"), schedule=schedule).samples == (
+        images if schedule == "joint" else sum(alone) / 2
+    )
 
 
 def test_the_published_schedule_is_one_adam_a_loss_in_their_order(clips: ArrayClips) -> None:
@@ -180,11 +210,7 @@ def test_losses_get_the_labelled_images_that_they_ask_for(clips: ArrayClips) -> 
     asked: list[tuple[str, int]] = []
 
     def images(name: str, count: int) -> tuple[Any, int]:
-        def draw(wanted: int, generator: torch.Generator, shard: Shard, device: torch.device) -> tuple[Tensor, Tensor]:
-            asked.append((name, wanted))
-            return torch.rand(wanted, 3, SIZE, SIZE, generator=generator), torch.rand(wanted, 17, 3)
-
-        return draw, count
+        return Images(name, asked), count
 
     offered = {name: images(name, count) for name, count in (("source", 5), ("tracks", 3))}
     config = Adaptation(steps=2, clips=2, prior=2)

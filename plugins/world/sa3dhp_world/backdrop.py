@@ -57,15 +57,16 @@ def look_up(backdrop: Backdrop, world_to_camera: Tensor, focal: Tensor, offset: 
     x, y, z = ((to_plane @ unscale) @ homogeneous).unbind(1)
     z = z.clamp_(min=0.05)
     scale, left, top = backdrop.place.T.unsqueeze(-1)
-    grid = torch.stack([torch.addcmul(left, x.div_(z), scale), torch.addcmul(top, y.div_(z), scale)], dim=-1)
+    grid = points.new_empty(len(x), len(points), 1, 2)
+    torch.addcmul(left, x.div_(z), scale, out=grid[:, :, 0, 0])
+    torch.addcmul(top, y.div_(z), scale, out=grid[:, :, 0, 1])
+    out = []
     starts = [0, *((backdrop.index.diff() != 0).nonzero().squeeze(1) + 1).tolist(), len(grid)]
-    out = grid.new_empty(len(grid), 3, grid.shape[1])
     for start, end in zip(starts, starts[1:], strict=False):
-        texture = backdrop.bank[backdrop.index[start]].unsqueeze(0)
-        part = grid[start:end].reshape(1, 1, -1, 2)
-        colours = grid_sample(texture, part, mode="bilinear", padding_mode="reflection", align_corners=False)
-        out[start:end] = colours.view(3, end - start, -1).transpose(0, 1)
-    return out
+        texture = backdrop.bank[backdrop.index[start]].expand(end - start, -1, -1, -1)
+        part = grid[start:end]
+        out.append(grid_sample(texture, part, mode="bilinear", padding_mode="reflection", align_corners=False))
+    return (out[0] if len(out) == 1 else torch.cat(out)).squeeze(3)
 
 
 def _noise(octaves: int, draws: torch.Generator) -> Tensor:

@@ -11,11 +11,17 @@ import torch
 from torch import Tensor
 
 TILE = 8
+CELL_BITS = 6
+"""A tile has two to the power of this many pixels."""
 BITS = 8
 """Bits of a depth key that hold the stroke's number: at most 255 strokes, depth to about 1e-5 of itself."""
 LARGEST = (1 << BITS) - 1
 NEAREST_M = 0.15
 """Strokes with an end nearer than this are not drawn."""
+TINY = 1e-20
+"""Stands for zero under a root: vectorised roots of zeros are many times slower, and this one's vanishes in a sum."""
+BLOCK, WORKSPACES = 1024, 5
+"""Pairs of a tile and a stroke that are worked on at once, and arrays needed for it: they stay in the cache."""
 
 
 @attrs.frozen
@@ -33,6 +39,23 @@ class Flat:
     aside: Tensor
     shape: Tensor
     focal: Tensor
+
+
+@attrs.frozen
+class Pairs:
+    """Q pairs of a tile and a stroke that may touch it.
+
+    Attributes:
+        shape: ``(Q, 5)`` as in `Flat`. centres, forms: ``(2, Q)``, ``(2, Q, 2)`` the linear forms along and aside at
+            the tile's centre, and their changes a pixel.
+        unfocal: ``(Q, 1)`` one over the focal length. stroke: ``(Q, 1)`` int32.
+    """
+
+    shape: Tensor
+    centres: Tensor
+    forms: Tensor
+    unfocal: Tensor
+    stroke: Tensor
 
 
 def flatten(ends: Tensor, radii: Tensor, focal: Tensor, offset: Tensor) -> Flat:
@@ -88,20 +111,30 @@ def rasterise(flat: Flat, centres: Tensor, offsets: Tensor) -> tuple[Tensor, Ten
     image = row.div(tiles, rounding_mode="floor")
     number = image * count + stroke
 
-    key, solid = _keys(flat, number, number * tiles + row - image * tiles, (along, aside), offsets)
-    key |= stroke.to(torch.int32).unsqueeze(-1) * (key != 0)
-    solid = key * solid
-    nearest, covering, start = key[: len(visits)], solid[: len(visits)], 0
-    for size in sizes:
-        if start:  # the first layer is what the others are compared with
-            part = slice(start, start + size)
-            torch.maximum(nearest[:size], key[part], out=nearest[:size])
-            torch.maximum(covering[:size], solid[part], out=covering[:size])
-        start += size
+    seen = Pairs(
+        flat.shape.flatten(0, 1)[number],
+        torch.stack([form.reshape(-1)[number * tiles + row - image * tiles] for form in (along, aside)]),
+        torch.stack([form.flatten(0, 1)[number, :2] for form in (flat.along, flat.aside)]),
+        flat.focal.index_select(0, image).reciprocal().unsqueeze(1),
+        stroke.to(torch.int32).unsqueeze(1),
+    )
+    nearest = along.new_zeros(len(visits), cells, dtype=torch.int32)
+    covering = torch.zeros_like(nearest)
+    steps, room = offsets.t().contiguous(), along.new_empty(WORKSPACES, BLOCK, cells)
+    starts = [sum(sizes[:k]) for k in range(len(sizes))]
+    for first in range(0, len(row), BLOCK):
+        last = min(first + BLOCK, len(row))
+        key, solid = _keys(seen, slice(first, last), steps, room[:, : last - first])
+        for start, size in zip(starts, sizes, strict=True):  # the layers that this block has a part of
+            low, high = max(first, start), min(last, start + size)
+            if low < high:
+                for best, found in ((nearest, key), (covering, solid)):
+                    part = best[low - start : high - start]
+                    torch.maximum(part, found[low - first : high - first], out=part)
     nearest, covering = nearest.view(-1), covering.view(-1)
     pixel = nearest.nonzero().squeeze(-1)
     top, below = nearest.index_select(0, pixel), covering.index_select(0, pixel)
-    visit = pixel.div(cells, rounding_mode="floor")
+    visit = pixel >> CELL_BITS
     image = visits.div(tiles, rounding_mode="floor")
     cell = pixel.add_((((visits - image * tiles) - torch.arange(len(visits), device=pixel.device)) * cells)[visit])
     image = image.index_select(0, visit)
@@ -140,22 +173,26 @@ def _layers(touched: Tensor) -> tuple[Tensor, list[int], Tensor, Tensor]:
     return visits[: lengths[0] if lengths else 0], lengths, moved, rank
 
 
-def _keys(
-    flat: Flat, row: Tensor, cell: Tensor, at_centre: tuple[Tensor, Tensor], offsets: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Depth keys ``(Q, C)`` int32 (larger is nearer, 0 is a miss) and whether the pixel is covered entirely."""
-    shape = flat.shape.flatten(0, 1)[row]
-    steps = offsets.t().contiguous()
-    along = torch.addmm(at_centre[0].reshape(-1)[cell].unsqueeze(1), flat.along.flatten(0, 1)[row, :2], steps)
-    aside = torch.addmm(at_centre[1].reshape(-1)[cell].unsqueeze(1), flat.aside.flatten(0, 1)[row, :2], steps)
-    place = along.clamp(shape.new_zeros(1, 1), shape[:, 0:1])
-    distance = along.sub_(place).square_().addcmul_(aside, aside)
-    radius = torch.addcmul(shape[:, 1:2], place, shape[:, 2:3])
-    near = torch.addcmul(shape[:, 3:4], place, shape[:, 4:5])
-    focal = flat.focal.repeat_interleave(flat.along.shape[1])[row].reciprocal().unsqueeze(1)
-    bulge = (radius * radius).sub_(distance).clamp_(min=0).sqrt_()  # towards the camera, pixels
-    near.addcmul_(near * near, bulge.mul_(focal))
-    distance.sqrt_().sub_(radius)  # signed, negative inside
-    key = near.view(torch.int32).bitwise_and_(~LARGEST)
-    key.mul_(distance < 0.5)
-    return key, distance <= -0.5
+def _keys(seen: Pairs, rows: slice, steps: Tensor, room: Tensor) -> tuple[Tensor, Tensor]:
+    """Depth keys ``(B, C)`` int32 of some pairs (larger is nearer, 0 is a miss), and those of pixels that the stroke
+    covers entirely; both are in `room`.
+
+    Args:
+        seen: all pairs. rows: those to look at.
+        steps: ``(2, C)`` a tile's pixels from its centre.
+        room: ``(WORKSPACES, B, C)`` overwritten.
+    """
+    along, aside, place, near, bulge = room
+    length, thick, thicker, close, closer = seen.shape[rows].split(1, dim=1)
+    torch.addmm(seen.centres[0, rows].unsqueeze(1), seen.forms[0, rows], steps, out=along)
+    torch.addmm(seen.centres[1, rows].unsqueeze(1), seen.forms[1, rows], steps, out=aside)
+    torch.clamp(along, min=0, out=place)
+    distance = along.sub_(torch.minimum(place, length, out=place)).square_().addcmul_(aside, aside)
+    radius = aside.copy_(thick).addcmul_(place, thicker)
+    near.copy_(close).addcmul_(place, closer)
+    torch.mul(radius, radius, out=bulge).sub_(distance).clamp_(min=TINY).sqrt_().mul_(seen.unfocal[rows])
+    distance.sqrt_().sub_(radius)  # towards the camera, pixels; then the distance is signed, negative inside
+    near.addcmul_(torch.mul(near, near, out=place), bulge)
+    near.view(torch.int32).bitwise_and_(~LARGEST).bitwise_or_(seen.stroke[rows])
+    covered = torch.le(distance, -0.5, out=bulge).mul_(near)  # times 1 keeps all bits, times 0 leaves none
+    return distance.lt_(0.5).mul_(near).view(torch.int32), covered.view(torch.int32)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from sa3dhp_world.raster import Flat
+from sa3dhp_world.raster import TINY, Flat
 from sa3dhp_world.strokes import Strokes
 
 
@@ -67,7 +67,7 @@ def shade(
     coverage = (radius - distance + 0.5).clamp_(0, 1)
     size = radius.clamp(min=1e-6)
     u, v = aside.div_(size), excess.div_(size)
-    w = (1 - u * u).addcmul_(v, v, value=-1).clamp_(min=0).sqrt_()
+    w = (1 - u * u).addcmul_(v, v, value=-1).clamp_(min=TINY).sqrt_()
     near = torch.addcmul(p[9], place, p[10])
     near.addcmul_(near * near, radius * w / p[32])
     lit = (u * p[11]).addcmul_(w, p[12]).addcmul_(v, p[13])

@@ -23,6 +23,8 @@ BANK = 32
 MARGIN = 1.15
 GRAINS = 1 << 18
 """Length of the tape of sensor noise; every image starts somewhere on it."""
+DEVELOPED_NUMBERS = 1 << 17
+"""Values of the images that are developed at once: they stay in the processor's cache."""
 OBJECTS, BYSTANDERS = 10, 2
 """Most objects around one person and most bystanders (the look's numbers are means)."""
 SKIN = ((0.93, 0.76, 0.64), (0.85, 0.64, 0.50), (0.70, 0.49, 0.36), (0.50, 0.33, 0.23), (0.36, 0.24, 0.17))
@@ -263,12 +265,27 @@ def develop_clips(
     Exposure, colour cast and gamma are the clip's; blur and noise belong to pixels, not to the scene, so they stand
     outside the exact renderer.
     """
-    frames = len(images) // len(settings)
-    normal = torch.stack([setting.normal for setting in settings]).clamp_(-2.5, 2.5).repeat_interleave(frames, 0)
-    normal = normal.to(images)[:, :, None, None, None]
-    images.mul_((look.exposure * normal[:, 50] + look.cast * normal[:, 51:54, :, 0]).exp_())
+    frames, need = len(images) // len(settings), images[0].numel()
+    tape = grains(-(-need // GRAINS) + 1).to(images) if look.noise > 0 else images.new_zeros(0)
+    step = max(1, DEVELOPED_NUMBERS // need)
+    for clip, (setting, seed) in enumerate(zip(settings, seeds, strict=True)):
+        normal = setting.normal.clamp(-2.5, 2.5).to(images)
+        gain = (look.exposure * normal[50] + look.cast * normal[51:54, None, None]).exp_()
+        gamma = (look.gamma * normal[54]).exp_()
+        begins = [0] * frames
+        if look.noise > 0:
+            begins = torch.randint(GRAINS, (frames,), generator=generator_for("sensor", *seed)).tolist()
+        for first in range(0, frames, step):
+            some = slice(clip * frames + first, clip * frames + min(first + step, frames))
+            _develop(look, images[some], gain, gamma, [tape[b : b + need] for b in begins[first : first + step]])
+    return images
+
+
+def _develop(look: Look, images: Tensor, gain: Tensor, gamma: Tensor, noise: Sequence[Tensor]) -> None:
+    """Some images of a clip, in place, each with its stretch of noise."""
+    images.mul_(gain)
     if look.gamma > 0:
-        images.clamp_(1e-4, 1).log_().mul_((look.gamma * normal[:, 54]).exp_()).exp_()
+        images.clamp_(1e-4, 1).log_().mul_(gamma).exp_()
     if look.blur > 0:
         share = look.blur / 3
         for first, second in ((images[..., :-1], images[..., 1:]), (images[..., :-1, :], images[..., 1:, :])):
@@ -276,15 +293,12 @@ def develop_clips(
             first.add_(step)
             second.sub_(step)
     if look.noise > 0:
-        begins = [torch.randint(GRAINS, (frames,), generator=generator_for("sensor", *seed)) for seed in seeds]
-        need, grain = images[0].numel(), grains()
-        grain = grain.repeat(-(-need // GRAINS) + 1).to(images)
-        for image, begin in zip(images, torch.cat(begins).tolist(), strict=True):
-            image.add_(grain[begin : begin + need].view_as(image), alpha=look.noise)
-    return images.clamp_(0, 1)
+        for image, stretch in zip(images, noise, strict=True):
+            image.add_(stretch.view_as(image), alpha=look.noise)
+    images.clamp_(0, 1)
 
 
-@lru_cache(maxsize=1)
-def grains() -> Tensor:
-    """Normal numbers ``(GRAINS,)``: every image's sensor noise is a stretch of these."""
-    return torch.randn(GRAINS, generator=generator_for("grain"))
+@lru_cache(maxsize=2)
+def grains(times: int = 1) -> Tensor:
+    """Normal numbers ``(GRAINS * times,)``, so often repeated: every image's sensor noise is a stretch of these."""
+    return torch.randn(GRAINS, generator=generator_for("grain")).repeat(times)
