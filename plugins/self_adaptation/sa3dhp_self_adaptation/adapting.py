@@ -55,7 +55,7 @@ class AdaptationTask:
         config: Adaptation,
         gather: Callable[[Tensor], Tensor],
     ) -> None:
-        self.steps, self.clip_norm, self.ema = config.steps, config.clip_norm, config.ema
+        self.steps, self.clip_norm, self.ema = config.steps, config.clip_norm, config.ema or None
         self._config, self._losses, self._gather = config, tuple(losses), gather
         self._clips, self._prior_draw, self._labelled = clips, prior_draw, labelled
         self.modules: dict[str, nn.Module] = {"encoder": encoder, "losses": nn.ModuleList(losses)}
@@ -76,6 +76,23 @@ class AdaptationTask:
             self.modules["teacher"] = copy.deepcopy(encoder).eval().requires_grad_(False)
         freeze_all_but(encoder, config.train_only)
         encoder.eval()
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """For each update in turn, how many frames of a clip it draws."""
+        return tuple(plan.window for _, plan in self._groups)
+
+    @property
+    def encodes(self) -> tuple[Mapping[str, int], ...]:
+        """For each update in turn, how many images ``student``, ``stopped`` and ``teacher`` encode on all ranks."""
+        found = []
+        for group, plan in self._groups:
+            images = dict.fromkeys(("student", "stopped", "teacher"), 0)
+            for orbit in plan.orbits:
+                images[orbit.by] += self._config.clips * len(orbit.frames)
+            images["student"] += sum(self._labelled[name][1] for name in {n for loss in group for n in loss.labelled})
+            found.append(images)
+        return tuple(found)
 
     def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
         """One Adam for all losses, or one for each."""

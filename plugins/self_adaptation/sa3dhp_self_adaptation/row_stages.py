@@ -157,7 +157,7 @@ def _train_encoder(method: SelfAdaptation, row: Row, context: StageContext) -> N
         return
     task: Any
     if row.kind == "source":
-        task = _source_task(method, row, encoder, context)
+        task = source_task(method, row, encoder, context)
     elif row.kind == "oracle":
         task = _oracle_task(method, row, encoder, context)
     else:
@@ -165,12 +165,13 @@ def _train_encoder(method: SelfAdaptation, row: Row, context: StageContext) -> N
     context.engine.train(task, context.name, context.folder)
 
 
-def _source_task(method: SelfAdaptation, row: Row, encoder: nn.Module, context: StageContext) -> SupervisedTask:
+def source_task(method: SelfAdaptation, row: Row, encoder: nn.Module, context: StageContext) -> SupervisedTask:
+    """The training of a row of kind `source`."""
     config = method.config.source
     return SupervisedTask(
         encoder,
         method.space.pose_prior,
-        _source_draw(method, row, context),
+        source_draw(method, row, context),
         steps=config.steps,
         batch=config.batch,
         learning_rate=config.learning_rate,
@@ -213,7 +214,7 @@ def adaptation_task(method: SelfAdaptation, row: Row, encoder: nn.Module, contex
         loss = method.host.build("alignment_loss", table, f"losses[{number}]", parts=parts)
         losses.append(loss.to(device))
     clips = method.data["target"].clips(context.of("data-target"), "train")
-    labelled = {"source": (_source_draw(method, row, context), config.source)}
+    labelled = {"source": (source_draw(method, row, context), config.source)}
     if any("tracks" in loss.labelled for loss in losses):
         from sa3dhp_self_adaptation.method import tracks_stage
 
@@ -277,7 +278,7 @@ def _labelled(method: SelfAdaptation, context: StageContext, role: str, split: s
     return method.data[role].labelled(context.of(f"data-{role}"), split)
 
 
-def _source_draw(method: SelfAdaptation, row: Row, context: StageContext) -> ImageDraw:
+def source_draw(method: SelfAdaptation, row: Row, context: StageContext) -> ImageDraw:
     """Labelled source images under the row's augmentation, with its share of synthesised ones."""
     data: Any = _labelled(method, context, "source", "train")
     if row.synthesised:

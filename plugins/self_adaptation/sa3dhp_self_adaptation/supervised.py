@@ -54,7 +54,7 @@ class SupervisedTask:
         latent: float = 1.0,
         frozen_statistics: bool = False,
     ) -> None:
-        self.steps, self.ema = steps, ema
+        self.steps, self.ema = steps, ema or None
         self.modules: dict[str, nn.Module] = {"encoder": encoder}
         self._prior, self._draw, self._batch, self._rate = prior, draw, batch, learning_rate
         self._latent = latent
