@@ -61,3 +61,13 @@ def wait_for(device: torch.device) -> None:
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
+
+
+def multiplies(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether a device has a matrix product of a type of numbers, forward and backward."""
+    try:
+        values = torch.ones(8, 8, device=device, dtype=dtype, requires_grad=True)
+        (values @ values).sum().backward()
+    except (RuntimeError, TypeError, AssertionError):  # each back end refuses in its own way
+        return False
+    return True

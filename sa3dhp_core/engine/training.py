@@ -19,6 +19,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
 from sa3dhp_core.atomic import generator_for
+from sa3dhp_core.engine import devices, memory
 from sa3dhp_core.engine.averaging import MovingAverage, load_named, named_state
 from sa3dhp_core.engine.checkpoint import (
     CHECKPOINT,
@@ -63,6 +64,7 @@ class Engine:
         if config.threads is not None:
             torch.set_num_threads(config.threads)
         torch.set_float32_matmul_precision(config.matmul_precision)
+        devices.need(config)
         try:
             self.fabric = Fabric(
                 accelerator="auto" if config.device == "auto" else config.device,
@@ -132,7 +134,8 @@ class Engine:
         logs: dict[str, Tensor | float] = {}
         began = time.perf_counter()
         for step in range(first, task.steps):
-            logs |= self._step(task, step, stage, optimizers)
+            with memory.explained(stage, step, self.device, self.config, task, folder):
+                logs |= self._step(task, step, stage, optimizers)
             if average is not None:
                 average.update(raw, step)
             done = step + 1

@@ -177,6 +177,7 @@ def source_task(method: SelfAdaptation, row: Row, encoder: nn.Module, context: S
         learning_rate=config.learning_rate,
         ema=config.ema,
         latent=config.latent,
+        crops=_crop_keys(method, "source"),
     )
 
 
@@ -191,7 +192,20 @@ def _oracle_task(method: SelfAdaptation, row: Row, encoder: nn.Module, context: 
         batch=config.labelled or config.clips * method.config.frames + config.source,
         learning_rate=config.learning_rate,
         ema=config.ema,
+        key=f"{_table_of(method, row)}.labelled",
+        crops=_crop_keys(method, "target"),
     )
+
+
+def _table_of(method: SelfAdaptation, row: Row) -> str:
+    """The recipe's table that says how a row learns from the target."""
+    return "settings.adaptation" if row.adaptation is None else f"rows.{method.rows.index(row)}.adaptation"
+
+
+def _crop_keys(method: SelfAdaptation, role: str) -> dict[str, int]:
+    """The recipe's key that says the side of a role's crops, where its data set has one, and what it holds."""
+    size = getattr(method.host.config("image_data", method.recipe.data[role], f"data.{role}"), "size", None)
+    return {f"data.{role}.size": size} if isinstance(size, int) else {}
 
 
 def adaptation_task(method: SelfAdaptation, row: Row, encoder: nn.Module, context: StageContext) -> AdaptationTask:
@@ -222,7 +236,8 @@ def adaptation_task(method: SelfAdaptation, row: Row, encoder: nn.Module, contex
         labelled["tracks"] = (partial(labelled_draw, seen, method.config.tracks), method.config.tracks.images)
     upright = pose_views(method, context.of, "train", False)
     gather = context.engine.gather
-    return AdaptationTask(encoder, losses, space.relations, clips, upright.poses, labelled, config, gather)
+    places = (_table_of(method, row), _crop_keys(method, "target"))
+    return AdaptationTask(encoder, losses, space.relations, clips, upright.poses, labelled, config, gather, *places)
 
 
 def selected(method: SelfAdaptation, row: Row, distances: Sequence[Mapping[str, Any]]) -> list[str]:
