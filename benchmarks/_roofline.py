@@ -15,8 +15,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-from sa3dhp_core.engine.speed import copy_bytes_per_s, product_flops_per_s
 from sa3dhp_core.environment import memory_gib
+from sa3dhp_core.speed import copy_bytes_per_s, product_flops_per_s
 
 
 @attrs.frozen

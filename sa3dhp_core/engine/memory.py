@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from sa3dhp_core.engine.checkpoint import CHECKPOINT
-from sa3dhp_core.engine.speed import multiplies
 from sa3dhp_core.engine_config import EngineConfig
 from sa3dhp_core.environment import free_memory_gib, memory_limit_gib
 from sa3dhp_core.errors import TrainingError
 from sa3dhp_core.protocols.task import Relief, Task
+from sa3dhp_core.speed import multiplies
 
 SIGNS = ("can't allocate memory", "out of memory", "bad_alloc", "_ALLOC_FAILED", "Storage size calculation overflowed")
 """What back ends without an error class of their own say."""

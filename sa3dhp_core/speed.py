@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
+from torch import Tensor, nn
+
+from sa3dhp_core.store import ArrayImages, write_frames
 
 SECONDS = 0.3
 """How long a measurement repeats."""
@@ -71,3 +76,34 @@ def multiplies(device: torch.device, dtype: torch.dtype) -> bool:
     except (RuntimeError, TypeError, AssertionError):  # each back end refuses in its own way
         return False
     return True
+
+
+def network_images_per_s(device: torch.device, bf16: bool = False, seconds: float = SECONDS) -> float:
+    """Images a second of forward and backward of a small convolutional network, 64 images of 64 x 64 pixels a call."""
+    widths = (3, 24, 48, 96)
+    layers: list[nn.Module] = []
+    for inputs, outputs in zip(widths, widths[1:], strict=False):
+        layers += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.GroupNorm(8, outputs), nn.ReLU()]
+    network = nn.Sequential(*layers, nn.Flatten(), nn.Linear(96 * 64, 32)).to(device)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    images = torch.rand(64, 3, 64, 64, device=device).contiguous(memory_format=torch.channels_last)
+
+    def step() -> None:
+        network.zero_grad()
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            out: Tensor = network(images)
+        out.float().square().mean().backward()
+
+    return len(images) / best_s(step, device, seconds)
+
+
+def drawing_images_per_s(device: torch.device, count: int = 512, size: int = 64) -> float:
+    """Crops a second that are drawn from a prepared split, 64 at random a call, and brought to the device."""
+    images = torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8)
+    camera = torch.eye(3).expand(count, 3, 3)
+    generator = torch.Generator().manual_seed(0)
+    with tempfile.TemporaryDirectory() as room:
+        facts = {"starts": torch.tensor([0, count]), "fps": 30.0, "licence": "made up"}
+        write_frames(Path(room), "train", images=images, intrinsics=camera, poses=torch.zeros(count, 17, 3), **facts)  # type: ignore[arg-type]
+        split = ArrayImages(Path(room), "train")
+        return 64 / best_s(lambda: split.draw(64, generator).images.to(device), device)

@@ -6,7 +6,7 @@ import time
 
 import torch
 
-from sa3dhp_core.engine import speed
+from sa3dhp_core import speed
 
 CPU = torch.device("cpu")
 
@@ -28,3 +28,9 @@ def test_the_quickest_of_several_calls_counts_and_the_first_does_not() -> None:
     found = speed.best_s(lambda: time.sleep(next(waits)), CPU, seconds=0.0)
     assert found >= 0.01  # never less than it slept; no upper bound on a busy machine
     assert next(waits, None) is None
+
+
+def test_a_network_and_a_split_have_rates() -> None:
+    for bf16 in (False, True):
+        assert 1 < speed.network_images_per_s(CPU, bf16, seconds=0.0) < 1e9
+    assert 1 < speed.drawing_images_per_s(CPU, count=64, size=8) < 1e9
