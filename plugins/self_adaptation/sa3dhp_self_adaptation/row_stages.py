@@ -199,7 +199,9 @@ def _oracle_task(method: SelfAdaptation, row: Row, encoder: nn.Module, context: 
 
 def _table_of(method: SelfAdaptation, row: Row) -> str:
     """The recipe's table that says how a row learns from the target."""
-    return "settings.adaptation" if row.adaptation is None else f"rows.{method.rows.index(row)}.adaptation"
+    if row.adaptation is None:
+        return "settings.adaptation"
+    return f"rows.{[one.name for one in method.rows].index(row.name)}.adaptation"
 
 
 def _crop_keys(method: SelfAdaptation, role: str) -> dict[str, int]:
