@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import shutil
 import subprocess
 import sys
@@ -75,6 +76,49 @@ def memory_gib() -> float | None:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     except (AttributeError, OSError, ValueError):
         return None
+
+
+def memory_limit_gib() -> float | None:
+    """Main memory that this process may use, GiB: what there is, or less where its group or shell has a limit."""
+    limits = [whole for whole in (memory_gib(), _cgroup_gib(), _shell_gib()) if whole is not None]
+    return min(limits, default=None)
+
+
+def free_memory_gib() -> float | None:
+    """Main memory that is not in use, GiB, where the system tells."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
+        free = next(int(line.split()[1]) / 2**20 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return None
+    shell = _shell_gib()
+    if shell is not None:
+        free = min(free, max(0.0, shell - _own_gib()))
+    return round(free, 2)
+
+
+def _cgroup_gib() -> float | None:
+    """The limit of a container, where there is one."""
+    for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            told = Path(name).read_text(encoding="utf-8").strip()
+        except OSError:
+            continue
+        if told.isdigit() and int(told) < 2**50:
+            return round(int(told) / 2**30, 1)
+    return None
+
+
+def _shell_gib() -> float | None:
+    """The limit of this process's addresses (``ulimit -v``), where there is one."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else round(limit / 2**30, 1)
+
+
+def _own_gib() -> float:
+    """Addresses that this process uses."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**30
 
 
 def devices() -> list[str]:

@@ -23,6 +23,8 @@ import attrs
 from sa3dhp_core import __version__
 from sa3dhp_core.atomic import PARTIAL, read_json, remove_partial, seeded, write_atomic, write_json, write_text
 from sa3dhp_core.engine import Engine
+from sa3dhp_core.engine.devices import need
+from sa3dhp_core.engine.memory import explained
 from sa3dhp_core.engine.watching import watched
 from sa3dhp_core.engine_config import EngineConfig
 from sa3dhp_core.environment import describe_environment
@@ -86,8 +88,10 @@ def run(
 
     Raises:
         RunError: `out` belongs to another recipe or is in use by another process.
+        RecipeError: this machine has no such devices.
     """
     check(recipe, host)
+    need(recipe.engine)
     with _claimed(out, recipe):
         method: Method = host.build(
             "method", {"use": recipe.method, **recipe.settings}, "settings", recipe=recipe, host=host
@@ -299,7 +303,8 @@ def _run_stage(
     folder.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
     required = {name: folders[name] for name in stage.requires}
-    with seeded(recipe.seed, stage.name):  # a stage begins alike, whatever this process did before
+    short_of_memory = explained(stage.name, None, engine.device, recipe.engine, None, folder)
+    with short_of_memory, seeded(recipe.seed, stage.name):  # a stage begins alike, whatever this process did before
         stage.run(Context(folder, stage.name, recipe.seed, engine, board, out, required))
     engine.fabric.barrier()
     seconds = time.perf_counter() - began

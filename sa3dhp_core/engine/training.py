@@ -21,7 +21,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
 from sa3dhp_core.atomic import generator_for
-from sa3dhp_core.engine import kernels, precision
+from sa3dhp_core.engine import devices, kernels, memory, precision
 from sa3dhp_core.engine.averaging import MovingAverage, load_named, named_state
 from sa3dhp_core.engine.checkpoint import (
     CHECKPOINT,
@@ -70,6 +70,7 @@ class Engine:
             torch.set_num_threads(config.threads)
         torch.set_float32_matmul_precision(config.matmul_precision)
         check_launch(config)
+        devices.need(config)
         try:
             self.fabric = Fabric(
                 accelerator="auto" if config.device == "auto" else config.device,
@@ -152,7 +153,8 @@ class Engine:
         logs: dict[str, Tensor | float] = {}
         feed = opened.enter_context(self._feed(task, stage, first))
         for step in range(first, task.steps):
-            logs |= self._step(task, feed.take(step), optimizers)
+            with memory.explained(stage, step, self.device, self.config, task, folder):
+                logs |= self._step(task, feed.take(step), optimizers)
             if average is not None:
                 average.update(live, step)
             done = step + 1

@@ -47,8 +47,40 @@ class Fed(Protocol):
         ...
 
 
+@attrs.frozen
+class Relief:
+    """A key of the recipe that would make a step smaller, for whom it does not fit into memory.
+
+    Attributes:
+        key: its path, as ``--set`` takes it.
+        now: what it holds.
+        then: what it could hold.
+        freed: share of what a step keeps for its backward pass that this would spare, 0 to 1.
+    """
+
+    key: str
+    now: object
+    then: object
+    freed: float
+
+
+def halved(key: str, now: int, share: float = 1.0, multiple: int = 1) -> Relief | None:
+    """Half of a count, rounded up to a multiple; None where it cannot be less.
+
+    Args:
+        key: of the recipe. now: what it holds.
+        share: of what a step keeps that grows with the count, 0 to 1.
+        multiple: what the count must remain a multiple of.
+    """
+    then = multiple * max(1, -(-now // (2 * multiple)))
+    return Relief(key, now, then, share * (1 - then / now)) if then < now and share > 0 else None
+
+
 class Task(Protocol):
     """One training problem. Its class may say `samples`: how many items (images, poses, …) a step learns from.
+
+    It may have a ``reliefs() -> Iterable[Relief | None]``: the recipe's keys that would make a step smaller, for whom
+    it does not fit into memory.
 
     Attributes:
         steps: number of steps.

@@ -236,8 +236,19 @@ def test_doctor_says_what_is_there_and_what_to_do(call: Call, distribute: Distri
     assert facts["packages"]["torch"] and facts["cores"] >= 1 and facts["components"] == 0
     assert any("sa3dhp[all]" in line for line in facts["suggestions"])
     assert any("bad" in line for line in facts["suggestions"])
+    assert facts["limits"] and facts["engine"]["device"] in ("cpu", "cuda", "mps")
+    assert facts["engine"].keys() == facts["reasons"].keys() and "measured" not in facts
     text = call("doctor", only="bad").stdout
-    assert "BROKEN bad 1.0" in text and "python" in text
+    assert "BROKEN bad 1.0" in text and "python" in text and "[engine]" in text and "device = " in text
+    unread = call("doctor", "--video", "film.mp4", only="bad")
+    assert unread.returncode == 2 and "nothing that is installed reads films" in unread.stderr
+
+
+def test_doctor_measures_when_it_is_asked(call: Call) -> None:
+    facts = json.loads(call("doctor", "--measure", "--json", only="none").stdout)
+    names = ("product_fp32_gflop_per_s", "copy_gb_per_s", "network_images_per_s", "drawing_images_per_s")
+    assert all(facts["measured"][name] > 0 for name in names)
+    assert facts["limits"][0].startswith(("computing: ", "input: "))
 
 
 def test_data_lists_and_shows(call: Call, distribute: Distribute) -> None:

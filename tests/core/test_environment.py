@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,17 @@ def test_plugin_versions_come_from_their_distributions(site: Path) -> None:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-plugin\nVersion: 4.5\n")
     (info / "entry_points.txt").write_text("[sa3dhp]\ntoy = no_such_module_anywhere\n")
     assert environment.plugin_versions()["toy-plugin"] == "4.5"
+
+
+def test_memory_is_what_a_process_may_use() -> None:
+    whole, limit, free = environment.memory_gib(), environment.memory_limit_gib(), environment.free_memory_gib()
+    assert whole is not None and limit is not None and free is not None
+    assert 0 < limit <= whole and 0 < free <= limit
+
+
+def test_a_shells_limit_is_the_memory_that_counts() -> None:
+    program = "from sa3dhp_core import environment as e; print(e.memory_limit_gib(), e.free_memory_gib())"
+    shell = f"ulimit -v 1048576; exec {sys.executable} -c '{program}'"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True)
+    limit, free = map(float, done.stdout.split())
+    assert limit == 1.0 and 0 < free < 1.0

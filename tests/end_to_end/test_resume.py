@@ -86,6 +86,28 @@ def test_a_loss_that_becomes_nan_names_stage_step_and_checkpoint(
 
 
 @pytest.mark.slow
+def test_a_step_that_fits_no_memory_names_the_key_and_leaves_what_was_written(
+    start: Any, content: Any, uninterrupted: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(uninterrupted, run)
+    before = content(run)
+    process = start("run", "tiny.toml", "--out", "run", "--set", "pose_prior.batch=1000000000000")
+    assert process.finish() == 3, process.stderr
+    for fact in ("'pose_prior', step 1, on", "asked for", "pose_prior.batch=500000000000", "last good checkpoint"):
+        assert fact in process.stderr
+    assert "Traceback" not in process.stderr
+    after = content(run)
+    assert {name for name in before if after.get(name) != before[name]} <= {"recipe.toml"}
+
+
+def test_a_device_that_is_not_here_is_refused_before_anything_is_written(start: Any, tmp_path: Path) -> None:
+    process = start("run", "tiny.toml", "--out", "run", "--set", "engine.device=abacus")
+    assert process.finish() == 2, process.stderr
+    assert "engine.device: no kind of device has this name" in process.stderr
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_full_disk_leaves_what_was_written(start: Any, content: Any, uninterrupted: Path, tmp_path: Path) -> None:
     run = tmp_path / "disk" / "run"
     run.parent.mkdir()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sa3dhp_core.protocols.keypoints import Keypoints
-from sa3dhp_core.protocols.task import Update
+from sa3dhp_core.protocols.task import Relief, Update, halved
 from sa3dhp_core.schedules import warm_cosine_scheduler
 from sa3dhp_core.types import Shard, Skeleton
 from sa3dhp_ites.config import DensityTraining
@@ -128,6 +128,10 @@ class DensityTask:
         weights = self.modules["density"].parameters()
         optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=1e-4)
         return {"density": (optimizer, warm_cosine_scheduler(optimizer, config.steps))}
+
+    def reliefs(self) -> tuple[Relief | None, ...]:
+        """The key that would make a step smaller."""
+        return (halved("settings.density.batch", self._config.batch),)
 
     def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
         """One update a step."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from sa3dhp_core.protocols.keypoints import Keypoints
-from sa3dhp_core.protocols.task import Update
+from sa3dhp_core.protocols.task import Relief, Update, halved
 from sa3dhp_core.schedules import warm_cosine_scheduler
 from sa3dhp_core.types import Shard
 from sa3dhp_ites import losses
@@ -68,8 +68,10 @@ class _Lifting(ABC):
         lifter: what is trained.
         horizon: how far cameras look down.
         root: index of the root joint.
+        batch_key: the recipe's key that says how many frames a step takes.
     """
 
+    batch_key: ClassVar[str]
     clip_norm: float | None
     ema: float | None = None
     sharded: tuple[str, ...] = ()
@@ -85,6 +87,10 @@ class _Lifting(ABC):
     def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
         """One, of all modules."""
         return {"lifter": optimizer(self.modules.values(), self._config)}
+
+    def reliefs(self) -> tuple[Relief | None, ...]:
+        """The key that would make a step smaller."""
+        return (halved(self.batch_key, self._config.batch),)
 
     def draw(self, step: int, generator: torch.Generator, shard: Shard) -> Tensor:
         """Keypoints ``(B, J, 2)``, pixels, NaN where unseen."""
@@ -119,6 +125,8 @@ class TeacherTask(_Lifting):
         lengths: relative lengths ``(J,)`` of bones, if their loss has a weight.
         density: frozen, if its loss has a weight.
     """
+
+    batch_key = "settings.teaching.batch"
 
     def __init__(
         self,
@@ -191,6 +199,8 @@ class StudentTask(_Lifting):
         config: how.
         horizon: how far cameras look down.
     """
+
+    batch_key = "settings.learning.batch"
 
     def __init__(
         self,

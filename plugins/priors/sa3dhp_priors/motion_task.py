@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sa3dhp_core.protocols.motion_prior import SequenceDraw
 from sa3dhp_core.protocols.pose_prior import PosePrior
-from sa3dhp_core.protocols.task import Update
+from sa3dhp_core.protocols.task import Relief, Update, halved
 from sa3dhp_core.types import WHOLE, Shard
 
 _START_SEQUENCES = 2048
@@ -58,6 +58,10 @@ class MotionTask:
     def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
         """The only one."""
         return {"prior": self._optimizer}
+
+    def reliefs(self) -> tuple[Relief | None, ...]:
+        """The key that would make a step smaller."""
+        return (halved("motion_prior.batch", self._batch),)
 
     def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
         """One update a step; before the first, the prior is fitted to some sequences if it can be."""

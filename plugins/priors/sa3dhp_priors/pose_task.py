@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sa3dhp_core.protocols.pose_prior import PoseDraw
-from sa3dhp_core.protocols.task import Update
+from sa3dhp_core.protocols.task import Relief, Update, halved
 from sa3dhp_core.schedules import warm_cosine_scheduler
 from sa3dhp_core.types import WHOLE, Shard
 from sa3dhp_priors import config as keys
@@ -68,6 +68,10 @@ class PoseTask:
         """One for the auto-encoder, one for its adversary."""
         own: dict[str, tuple[torch.optim.Optimizer, Any]] = {"prior": (self._optimizer, self._scheduler)}
         return own | ({"discriminator": (self._opponent, None)} if self._adversarial else {})
+
+    def reliefs(self) -> tuple[Relief | None, ...]:
+        """The key that would make a step smaller."""
+        return (halved("pose_prior.batch", self._config.batch),)
 
     def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
         """The auto-encoder's update, then the discriminator's once it has set in."""

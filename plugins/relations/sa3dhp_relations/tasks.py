@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sa3dhp_core.protocols.motion_prior import SequenceDraw
 from sa3dhp_core.protocols.pose_prior import PoseDraw, PosePrior
 from sa3dhp_core.protocols.relation import Relation
-from sa3dhp_core.protocols.task import Task, Update
+from sa3dhp_core.protocols.task import Relief, Task, Update, halved
 from sa3dhp_core.schedules import warm_cosine_scheduler
 from sa3dhp_core.types import WHOLE, Shard, Spatial
 
@@ -186,13 +186,17 @@ class RelationTask:
         self.steps = config.steps
         self.modules: dict[str, nn.Module] = {"network": network}
         self._network, self._sampler, self._decode, self._batch = network, sampler, decode, batch
-        self._decoded_weight, self.samples = config.decoded_weight, batch
+        self._decoded_weight, self._config, self.samples = config.decoded_weight, config, batch
         self._optimizer = optimizer
         self._scheduler = warm_cosine_scheduler(optimizer, config.steps, floor=0.02)
 
     def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
         """One, with warm-up and cosine decay."""
         return {"network": (self._optimizer, self._scheduler)}
+
+    def reliefs(self) -> tuple[Relief | None, ...]:
+        """The key that would make a step smaller."""
+        return (halved("relation_network.batch", self._config.batch),)
 
     def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
         """One update a step; before the first, the network is started from the same pairs on every rank."""

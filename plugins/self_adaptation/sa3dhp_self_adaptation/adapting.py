@@ -16,11 +16,11 @@ from sa3dhp_core.engine.views import Drawn, Orbit, ViewPlan
 from sa3dhp_core.errors import PluginError, RecipeError, nearest
 from sa3dhp_core.protocols.alignment import Labelled, LossInput
 from sa3dhp_core.protocols.data import Clips
-from sa3dhp_core.protocols.task import Update
+from sa3dhp_core.protocols.task import Relief, Update, halved
 from sa3dhp_core.types import WHOLE, ClipBatch, Encoding, Shard, Spatial
 from sa3dhp_self_adaptation.config import Adaptation
 from sa3dhp_self_adaptation.photometric import Kinds
-from sa3dhp_self_adaptation.supervised import ImageDraw, cosine
+from sa3dhp_self_adaptation.supervised import ImageDraw, cosine, smaller_crops
 
 COUNTS = {"source": "settings.adaptation.source", "tracks": "settings.tracks.images"}
 """The key that says how many labelled images of a kind a step takes."""
@@ -53,6 +53,8 @@ class AdaptationTask:
         labelled: draws of labelled images by name, with how many a step takes: what the losses' `labelled` ask for.
         config: schedule and sizes.
         gather: concatenates a rank's ``(b, ...)`` to the global batch, with gradient.
+        keys: the recipe's table that `config` was read from.
+        crops: the recipe's keys that say the side of a target crop, and what they hold.
 
     Raises:
         PluginError: a loss asks for labelled images that `labelled` does not offer.
@@ -71,10 +73,13 @@ class AdaptationTask:
         labelled: Mapping[str, tuple[ImageDraw, int]],
         config: Adaptation,
         gather: Callable[[Tensor], Tensor],
+        keys: str = "settings.adaptation",
+        crops: Mapping[str, int] | None = None,
     ) -> None:
-        self.steps, self.clip_norm, self.ema = config.steps, config.clip_norm, config.ema
+        self.steps, self.clip_norm, self.ema = config.steps, config.clip_norm, config.ema or None
         self._config, self._losses, self._gather = config, tuple(losses), gather
         self._clips, self._prior_draw, self._labelled = clips, prior_draw, labelled
+        self._keys, self._crops = keys, crops or {}
         self.modules: dict[str, nn.Module] = {"encoder": encoder, "losses": nn.ModuleList(losses)}
         for loss in self._losses:
             for name in loss.labelled:
@@ -98,11 +103,37 @@ class AdaptationTask:
     @property
     def samples(self) -> float:
         """Images that a step encodes, on the average of the schedule."""
-        each = [
-            self._config.clips * len(plan) + sum(self._labelled[name][1] for name in _labelled_of(group))
-            for group, plan in self._groups
-        ]
-        return sum(each) / len(each)
+        return sum(sum(images.values()) for images in self.encodes) / len(self._groups)
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """For each update in turn, how many frames of a clip it draws."""
+        return tuple(plan.window for _, plan in self._groups)
+
+    @property
+    def encodes(self) -> tuple[Mapping[str, int], ...]:
+        """For each update in turn, how many images ``student``, ``stopped`` and ``teacher`` encode on all ranks."""
+        found = []
+        for group, plan in self._groups:
+            images = dict.fromkeys(("student", "stopped", "teacher"), 0)
+            for orbit in plan.orbits:
+                images[orbit.by] += self._config.clips * len(orbit.frames)
+            images["student"] += sum(self._wanted(group).values())
+            found.append(images)
+        return tuple(found)
+
+    def _wanted(self, group: Sequence[Any]) -> dict[str, int]:
+        """How many labelled images of each name some losses learn from."""
+        return {name: self._labelled[name][1] for loss in group for name in loss.labelled}
+
+    def reliefs(self) -> Iterator[Relief | None]:
+        """Keys that would make the largest update smaller; what is encoded without gradient is not kept."""
+        turn = max(range(len(self._groups)), key=lambda number: self.encodes[number]["student"])
+        kept, wanted = self.encodes[turn]["student"], self._wanted(self._groups[turn][0])
+        of_clips = 1 - sum(wanted.values()) / max(1, kept)
+        yield halved(f"{self._keys}.clips", self._config.clips, of_clips)
+        yield from (halved(COUNTS[name], count, count / kept) for name, count in wanted.items())
+        yield from smaller_crops(self._crops, of_clips)
 
     def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
         """One Adam for all losses, or one for each."""

@@ -157,7 +157,7 @@ def _train_encoder(method: SelfAdaptation, row: Row, context: StageContext) -> N
         return
     task: Any
     if row.kind == "source":
-        task = _source_task(method, row, encoder, context)
+        task = source_task(method, row, encoder, context)
     elif row.kind == "oracle":
         task = _oracle_task(method, row, encoder, context)
     else:
@@ -165,17 +165,19 @@ def _train_encoder(method: SelfAdaptation, row: Row, context: StageContext) -> N
     context.engine.train(task, context.name, context.folder)
 
 
-def _source_task(method: SelfAdaptation, row: Row, encoder: nn.Module, context: StageContext) -> SupervisedTask:
+def source_task(method: SelfAdaptation, row: Row, encoder: nn.Module, context: StageContext) -> SupervisedTask:
+    """The training of a row of kind `source`."""
     config = method.config.source
     return SupervisedTask(
         encoder,
         method.space.pose_prior,
-        _source_draw(method, row, context),
+        source_draw(method, row, context),
         steps=config.steps,
         batch=config.batch,
         learning_rate=config.learning_rate,
         ema=config.ema,
         latent=config.latent,
+        crops=_crop_keys(method, "source"),
     )
 
 
@@ -190,7 +192,22 @@ def _oracle_task(method: SelfAdaptation, row: Row, encoder: nn.Module, context: 
         batch=config.labelled or config.clips * method.config.frames + config.source,
         learning_rate=config.learning_rate,
         ema=config.ema,
+        key=f"{_table_of(method, row)}.labelled",
+        crops=_crop_keys(method, "target"),
     )
+
+
+def _table_of(method: SelfAdaptation, row: Row) -> str:
+    """The recipe's table that says how a row learns from the target."""
+    if row.adaptation is None:
+        return "settings.adaptation"
+    return f"rows.{[one.name for one in method.rows].index(row.name)}.adaptation"
+
+
+def _crop_keys(method: SelfAdaptation, role: str) -> dict[str, int]:
+    """The recipe's key that says the side of a role's crops, where its data set has one, and what it holds."""
+    size = getattr(method.host.config("image_data", method.recipe.data[role], f"data.{role}"), "size", None)
+    return {f"data.{role}.size": size} if isinstance(size, int) else {}
 
 
 def adaptation_task(method: SelfAdaptation, row: Row, encoder: nn.Module, context: StageContext) -> AdaptationTask:
@@ -214,7 +231,7 @@ def adaptation_task(method: SelfAdaptation, row: Row, encoder: nn.Module, contex
         loss = method.host.build("alignment_loss", table, f"losses[{number}]", parts=parts)
         losses.append(loss.to(device))
     clips = method.data["target"].clips(context.of("data-target"), "train")
-    labelled = {"source": (_source_draw(method, row, context), config.source)}
+    labelled = {"source": (source_draw(method, row, context), config.source)}
     if any("tracks" in loss.labelled for loss in losses):
         from sa3dhp_self_adaptation.method import tracks_stage
 
@@ -222,7 +239,8 @@ def adaptation_task(method: SelfAdaptation, row: Row, encoder: nn.Module, contex
         labelled["tracks"] = (Augmented(seen, method.config.tracks), method.config.tracks.images)
     upright = pose_views(method, context.of, "train", False, dtype)
     gather = context.engine.gather
-    return AdaptationTask(encoder, losses, space.relations, clips, upright.poses, labelled, config, gather)
+    places = (_table_of(method, row), _crop_keys(method, "target"))
+    return AdaptationTask(encoder, losses, space.relations, clips, upright.poses, labelled, config, gather, *places)
 
 
 def selected(method: SelfAdaptation, row: Row, distances: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -278,7 +296,7 @@ def _labelled(method: SelfAdaptation, context: StageContext, role: str, split: s
     return method.data[role].labelled(context.of(f"data-{role}"), split)
 
 
-def _source_draw(method: SelfAdaptation, row: Row, context: StageContext) -> ImageDraw:
+def source_draw(method: SelfAdaptation, row: Row, context: StageContext) -> ImageDraw:
     """Labelled source images under the row's augmentation, with its share of synthesised ones."""
     data: Any = _labelled(method, context, "source", "train")
     if row.synthesised:

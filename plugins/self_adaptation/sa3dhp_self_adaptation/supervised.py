@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sa3dhp_core.engine.kernels import fused_offered
 from sa3dhp_core.protocols.pose_prior import PosePrior
-from sa3dhp_core.protocols.task import Update
+from sa3dhp_core.protocols.task import Relief, Update, halved
 from sa3dhp_core.types import WHOLE, Shard
 
 
@@ -46,6 +46,8 @@ class SupervisedTask:
         steps, batch, learning_rate, ema: as the recipe says.
         latent: weight of the latent's error.
         frozen_statistics: keep normalisation layers in evaluation mode.
+        key: the recipe's key that says `batch`.
+        crops: the recipe's keys that say the side of a crop, and what they hold.
     """
 
     clip_norm: float | None = 1.0
@@ -63,11 +65,13 @@ class SupervisedTask:
         ema: float,
         latent: float = 1.0,
         frozen_statistics: bool = False,
+        key: str = "settings.source.batch",
+        crops: Mapping[str, int] | None = None,
     ) -> None:
-        self.steps, self.samples, self.ema = steps, batch, ema
+        self.steps, self.samples, self.ema = steps, batch, ema or None
         self.modules: dict[str, nn.Module] = {"encoder": encoder}
         self._prior, self._draw, self._batch, self._rate = prior, draw, batch, learning_rate
-        self._latent = latent
+        self._latent, self._key, self._crops = latent, key, crops or {}
         encoder.train(not frozen_statistics)
         self._spread: Tensor | None = None
 
@@ -79,13 +83,18 @@ class SupervisedTask:
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine(step, steps, 30, 0.02))
         return {"encoder": (optimizer, schedule)}
 
+    def reliefs(self) -> Iterator[Relief | None]:
+        """Keys that would make a step smaller."""
+        yield halved(self._key, self._batch)
+        yield from smaller_crops(self._crops)
+
     def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
         """One update a step."""
         return self.updates_from(self.draw(step, generator, shard), step, generator, shard)
 
     def draw(self, step: int, generator: torch.Generator, shard: Shard) -> tuple[Tensor, Tensor]:
         """The global batch of images and poses, as they are stored."""
-        shard.check(self._batch, "settings.source.batch")
+        shard.check(self._batch, self._key)
         return self._draw.read(self._batch, generator)
 
     def updates_from(
@@ -114,6 +123,19 @@ class SupervisedTask:
         _, poses = self._draw.augment(*self._draw.read(1024, generator), generator, WHOLE)
         spread = self._prior.encode(poses.to(like)).std(dim=0)
         return spread.clamp_min(0.1 * spread.mean())
+
+
+def smaller_crops(crops: Mapping[str, int], share: float = 1.0) -> Iterator[Relief]:
+    """Crops of about half as many pixels, a multiple of 32 on each side.
+
+    Args:
+        crops: the recipe's keys that say the side of a crop, and what they hold.
+        share: of what a step keeps that is of these crops, 0 to 1.
+    """
+    for key, side in crops.items():
+        then = max(32, 32 * round(side / math.sqrt(2) / 32))
+        if then < side:
+            yield Relief(key, side, then, share * (1 - (then / side) ** 2))
 
 
 @torch.no_grad()

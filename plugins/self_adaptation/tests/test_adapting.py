@@ -30,6 +30,7 @@ from sa3dhp_self_adaptation.supervised import cosine, restandardise
 HOST = Host.load()
 SIZE, LATENT, FRAMES = 16, 5, 6
 TABLES = {
+    "rehearsal": {"use": "rehearsal", "name": "rehearsal"},
     "frames": {"use": "info-nce", "name": "frames", "widths": [6, 4], "weight": 0.7},
     "flip": {"use": "relation", "name": "flip", "relation": "flip", "answer": "identity", "anchor": "student"},
     "guided": {"use": "relation", "name": "guided", "relation": "turn", "answer": "identity", "anchor": "teacher"},
@@ -150,6 +151,47 @@ def test_batches_drawn_ahead_change_no_bit(clips: ArrayClips, tmp_path: Path, sc
     assert task(clips, ("flip", "frames"), schedule=schedule).samples == (
         images if schedule == "joint" else sum(alone) / 2
     )
+
+
+def test_what_is_encoded_is_told_and_the_keys_that_would_make_it_less(clips: ArrayClips) -> None:
+    """Of a joint update all views count, of an alternating one its own; teachers and stopped sides keep nothing."""
+    sizes: list[int] = []
+    names = ("frames", "flip", "guided")
+    for schedule in ("joint", "alternating"):
+        problem = task(clips, names, schedule=schedule)
+        for told, step in zip(problem.encodes, range(3), strict=False):
+            sizes.clear()
+            hooks = [m.register_forward_hook(lambda _, given, __: sizes.append(len(given[0]))) for m in coders(problem)]
+            list(problem.updates(step, torch.Generator().manual_seed(1), WHOLE))
+            assert sum(sizes) == sum(told.values()) and told["student"] > 0
+            for hook in hooks:
+                hook.remove()
+        (relief,) = problem.reliefs()
+        assert relief is not None
+        assert (relief.key, relief.now, relief.then, relief.freed) == ("settings.adaptation.clips", 2, 1, 0.5)
+
+
+def coders(problem: AdaptationTask) -> list[nn.Module]:
+    """Whatever encodes images."""
+    return [module for name, module in problem.modules.items() if name in ("encoder", "teacher")]
+
+
+def test_labelled_images_and_crops_are_among_the_keys_by_their_share(clips: ArrayClips) -> None:
+    draw = Images("source", [])
+    config = Adaptation(clips=2, prior=2)
+    prior = lambda count, generator, shard: torch.randn(count, 17, 3, generator=generator)  # noqa: E731
+    made = losses("frames", "rehearsal")
+    places = ("rows.3.adaptation", {"data.target.size": 224})
+    problem = AdaptationTask(
+        encoder(), made, RELATIONS, clips, prior, {"source": (draw, 30)}, config, lambda values: values, *places
+    )
+    kept = problem.encodes[0]["student"]
+    found = {one.key: one for one in problem.reliefs() if one is not None}
+    assert list(found) == ["rows.3.adaptation.clips", "settings.adaptation.source", "data.target.size"]
+    assert found["settings.adaptation.source"].freed == pytest.approx(0.5 * 30 / kept)
+    assert found["rows.3.adaptation.clips"].freed == pytest.approx(0.5 * (1 - 30 / kept))
+    assert found["data.target.size"].then == 160
+    assert found["data.target.size"].freed == pytest.approx((1 - 30 / kept) * (1 - (160 / 224) ** 2))
 
 
 def test_the_published_schedule_is_one_adam_a_loss_in_their_order(clips: ArrayClips) -> None:
