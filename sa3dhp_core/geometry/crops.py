@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sa3dhp_core.errors import DataError
+from sa3dhp_core.geometry.reduction import reduced, spans
 from sa3dhp_core.geometry.sampling import PADDINGS, Padding, sample_finer
 from sa3dhp_core.geometry.shapes import fit_all, need
 
@@ -14,7 +15,13 @@ POINTS = 1 << 20
 """Sampling points held in memory at once (times channels and a few copies)."""
 
 MOST = 64
-"""Samples across a crop pixel at most; a reduction beyond that (a person 4,000 pixels tall) aliases a little."""
+"""Samples across a crop pixel at most, where each is sampled; beyond that it aliases a little."""
+
+EXACT = 2
+"""Samples across a crop pixel up to which each is sampled in any case."""
+
+UNEVEN = 2.0
+"""How unlike in size a crop's pixels may be in the frame, for one reduction to serve them all."""
 
 
 def crop(
@@ -27,8 +34,9 @@ def crop(
 ) -> Tensor:
     """What the virtual camera sees: ``(..., 3, size, size)``, by the homography ``K R^T K_v^-1``.
 
-    Against aliasing each crop pixel is the mean of s x s bilinear samples, s the number of frame pixels across a crop
-    pixel, rounded up, item by item; so a strong reduction costs about as much as reading the person's frame pixels.
+    Against aliasing each crop pixel is the mean of s x s bilinear samples, s the number of frame pixels across the
+    largest, rounded up, item by item. Beyond 2 x 2 the crop is sampled once a pixel, from means of the frame over boxes
+    as large as its pixels (see `reduction`), unless perspective makes some more than twice as large as others.
 
     Args:
         images: ``(*A, 3, H, W)`` frames, float in [0, 1], or uint8 (then divided by 255). One frame without leading
@@ -59,32 +67,40 @@ def crop(
     channels, height, width = frames.shape[-3:]
     number = torch.arange(frames.shape[:-3].numel()).reshape(frames.shape[:-3]).expand(lead).flatten()
     frames = frames.reshape(-1, channels, height, width)
-    finer = _samples(maps.detach(), size)
-    windows = _windows(maps.detach(), size, height, width)
+    finer, even = _samples(maps.detach(), size)
+    windows = _windows(maps.detach(), size, height, width, torch.where(even, finer, 0))
     parts, places = [_unit(frames.new_zeros(0, channels, size, size), maps)], [number[:0]]
-    for level in finer.unique().tolist():
-        for members in (finer == level).nonzero().squeeze(1).split(max(1, POINTS // (size * level) ** 2)):
+    for level, alike in torch.stack([finer, even], dim=1).unique(dim=0).tolist():
+        chosen = ((finer == level) & (even == alike)).nonzero().squeeze(1)
+        for members in chosen.split(max(1, POINTS // (size * level) ** 2)):
             corners, (tall, wide) = _common_size(windows[members], height, width)
             cut = [frames[n, :, y : y + tall, x : x + wide] for n, (y, x) in zip(number[members], corners, strict=True)]
             shift = torch.eye(3, dtype=maps.dtype).repeat(len(members), 1, 1)
             shift[:, :2, 2] = -corners.flip(-1).to(maps.dtype)
             moved = shift.to(maps.device) @ maps[members.to(maps.device)]
-            parts.append(_seen(_unit(torch.stack(cut), maps), moved, size, level, padding))
+            parts.append((_reduced if alike else _sampled)(torch.stack(cut), moved, size, level, padding))
             places.append(members)
     back = torch.cat(places).argsort()
     return torch.cat(parts)[back.to(maps.device)].reshape(*lead, channels, size, size)
 
 
-def _seen(frames: Tensor, maps: Tensor, size: int, finer: int, padding: Padding) -> Tensor:
+def _sampled(frames: Tensor, maps: Tensor, size: int, finer: int, padding: Padding) -> Tensor:
+    frames = _unit(frames, maps)
     fine = sample_finer(frames, maps.to(frames), size, finer, padding)
     return functional.avg_pool2d(fine, finer) if finer > 1 else fine
 
 
-def _windows(maps: Tensor, size: int, height: int, width: int) -> Tensor:
-    """``(N, 2, 2)`` first and last (row, column) of the frame that each crop reads; all of it if a corner is behind."""
+def _reduced(frames: Tensor, maps: Tensor, size: int, finer: int, padding: Padding) -> Tensor:
+    small, onto = reduced(frames, maps.to(frames) if frames.is_floating_point() else maps, size, padding)
+    return sample_finer(small, onto, size, 1)
+
+
+def _windows(maps: Tensor, size: int, height: int, width: int, more: Tensor) -> Tensor:
+    """``(N, 2, 2)`` first and last (row, column) that each crop reads, and ``more (N,)`` around; all where behind."""
     points = maps @ maps.new_tensor([[0, size, 0, size], [0, 0, size, size], [1, 1, 1, 1]])
     ends = points[:, [1, 0]] / points[:, 2:].clamp(min=1e-6)
-    box = torch.stack([ends.amin(-1).floor() - 1, ends.amax(-1).ceil() + 1], dim=1)
+    reach = 1 + more.to(ends)[:, None]
+    box = torch.stack([ends.amin(-1).floor() - reach, ends.amax(-1).ceil() + reach], dim=1)
     last = maps.new_tensor([height, width])
     everything = torch.stack([torch.zeros_like(last), last])
     behind = (points[:, 2] <= 1e-6).any(-1)[:, None, None]
@@ -101,16 +117,11 @@ def _unit(frames: Tensor, like: Tensor) -> Tensor:
     return frames.to(like.dtype) / 255 if frames.dtype == torch.uint8 else frames
 
 
-def _samples(maps: Tensor, size: int) -> Tensor:
-    """``(N,)`` samples across each crop pixel: frame pixels across it at the crop's centre and corners, rounded up."""
-    ends = maps.new_tensor([[0.5, 0.5, 1], [0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]]) * maps.new_tensor(
-        [size, size, 1.0]
-    )
-    points = maps @ ends.t()
-    depth = points[:, 2:].clamp(min=1e-6)
-    flat = points[:, :2] / depth
-    across = torch.stack(
-        [(maps[:, :2, axis : axis + 1] - flat * maps[:, 2:, axis : axis + 1]) / depth for axis in (0, 1)]
-    )
-    widest = across.norm(dim=2).masked_fill(points[:, 2] <= 1e-6, 0).amax(dim=(0, 2))
-    return (widest - 0.05).ceil().clamp(1, MOST).long().cpu()
+def _samples(maps: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """``(N,)`` frame pixels across each crop's largest pixel, rounded up, and whether one reduction serves them all."""
+    steps = spans(maps, size)
+    widest = steps.norm(dim=1).amax(dim=(1, 2))
+    across = steps.norm(dim=2)
+    even = (across.amax(-1) <= UNEVEN * across.amin(-1)).all(-1)
+    finer = (widest - 0.05).ceil().clamp(1, MOST).long().cpu()
+    return finer, even.cpu() & (finer > EXACT)
