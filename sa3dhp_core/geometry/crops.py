@@ -31,6 +31,7 @@ def crop(
     virtual_intrinsics: Tensor,
     size: int,
     padding: Padding = "border",
+    antialias: bool = True,
 ) -> Tensor:
     """What the virtual camera sees: ``(..., 3, size, size)``, by the homography ``K R^T K_v^-1``.
 
@@ -46,6 +47,8 @@ def crop(
         virtual_intrinsics: ``(..., 3, 3)``.
         size: side of the crop in pixels.
         padding: what lies outside the frame: ``border``, ``grey`` or ``black``.
+        antialias: as above; False: a bilinear sample a pixel, for frames whose own pixels are means over nearly as much
+            as a crop pixel covers.
 
     Raises:
         DataError: a shape does not fit.
@@ -61,13 +64,14 @@ def crop(
         raise DataError("unknown padding", found=padding, expected=" or ".join(PADDINGS))
     intrinsics, virtual_intrinsics = intrinsics.to(rotation), virtual_intrinsics.to(rotation)
     frames, real, turn, virtual = fit_all((images, 3), (intrinsics, 2), (rotation, 2), (virtual_intrinsics, 2))
-    maps = real @ turn.transpose(-1, -2) @ torch.linalg.inv_ex(virtual).inverse
+    maps = _maps(real, turn, virtual)
     lead = torch.broadcast_shapes(frames.shape[:-3], maps.shape[:-2])
     maps = maps.expand(*lead, 3, 3).reshape(-1, 3, 3)
     channels, height, width = frames.shape[-3:]
     number = torch.arange(frames.shape[:-3].numel()).reshape(frames.shape[:-3]).expand(lead).flatten()
     frames = frames.reshape(-1, channels, height, width)
     finer, even = _samples(maps.detach(), size)
+    finer, even = (finer, even) if antialias else (torch.ones_like(finer), torch.zeros_like(even))
     windows = _windows(maps.detach(), size, height, width, torch.where(even, finer, 0))
     parts, places = [_unit(frames.new_zeros(0, channels, size, size), maps)], [number[:0]]
     for level, alike in torch.stack([finer, even], dim=1).unique(dim=0).tolist():
@@ -82,6 +86,20 @@ def crop(
             places.append(members)
     back = torch.cat(places).argsort()
     return torch.cat(parts)[back.to(maps.device)].reshape(*lead, channels, size, size)
+
+
+def frame_pixels_across(intrinsics: Tensor, rotation: Tensor, virtual_intrinsics: Tensor, size: int) -> Tensor:
+    """``(...)`` how many frame pixels a pixel in the middle of a crop spans, along the axis where they are fewest.
+
+    Arguments as those of `crop`, with equal leading axes.
+    """
+    maps = _maps(intrinsics.to(rotation), rotation, virtual_intrinsics.to(rotation))
+    return spans(maps.reshape(-1, 3, 3), size)[..., 0].norm(dim=1).amin(-1).reshape(maps.shape[:-2])
+
+
+def _maps(intrinsics: Tensor, rotation: Tensor, virtual_intrinsics: Tensor) -> Tensor:
+    """From a crop's pixels to the frame's."""
+    return intrinsics @ rotation.transpose(-1, -2) @ torch.linalg.inv_ex(virtual_intrinsics).inverse
 
 
 def _sampled(frames: Tensor, maps: Tensor, size: int, finer: int, padding: Padding) -> Tensor:
