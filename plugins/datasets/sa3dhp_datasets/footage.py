@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import attrs
 import av
 import av.error
 import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from sa3dhp_core.errors import DataError
@@ -85,8 +86,47 @@ def frames(footage: Footage, wanted: Container[int]) -> Iterator[tuple[int, NDAr
     Raises:
         DataError: the video cannot be decoded to its end, changes size, or is flagged as turned.
     """
+    for number, frame in _counted(footage):
+        if number in wanted:
+            yield number, _rgb(frame)
+
+
+def reduced(
+    footage: Footage, wanted: Mapping[int, Collection[int]], threads: int = 0
+) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
+    """Frames by whole factors smaller, in the order shown: index, factor and RGB of about ``(H / factor, W / factor)``.
+
+    Each pixel is the mean of those of the frame that it covers. Means of the video's own planes cost less than turning
+    the whole frame into RGB.
+
+    Args:
+        footage: a video.
+        wanted: index to the factors that are asked for.
+        threads: that decode; 0: as many as there are cores.
+
+    Raises:
+        DataError: as `frames`.
+    """
+    rooms: dict[int, VideoReformatter] = {}
+    for number, frame in _counted(footage, threads):
+        for factor in wanted.get(number, ()):
+            room = rooms.setdefault(factor, VideoReformatter())
+            yield number, factor, _rgb(frame if factor == 1 else _smaller(frame, factor, room))
+
+
+def _smaller(frame: av.VideoFrame, factor: int, room: VideoReformatter) -> av.VideoFrame:
+    width, height = (max(1, round(side / factor)) for side in (frame.width, frame.height))
+    return room.reformat(frame, width=width, height=height, interpolation=Interpolation.AREA)
+
+
+def _rgb(frame: av.VideoFrame) -> NDArray[np.uint8]:
+    return np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+
+
+def _counted(footage: Footage, threads: int = 0) -> Iterator[tuple[int, av.VideoFrame]]:
+    """All frames with their numbers; raises as `frames` says."""
     count = 0
-    for where, frame in _decoded(footage):
+    for where, frame in _decoded(footage, threads):
         if (frame.width, frame.height) != (footage.width, footage.height):
             found = f"{frame.width} x {frame.height} at frame {count}"
             expected = f"{footage.width} x {footage.height}"
@@ -100,22 +140,22 @@ def frames(footage: Footage, wanted: Container[int]) -> Iterator[tuple[int, NDAr
             )
         if frame.is_corrupt:
             raise DataError("a damaged frame", where=f"{where}: frame {count}", hint="copy the file again")
-        if count in wanted:
-            yield count, np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+        yield count, frame
         count += 1
     if count < len(footage.times_s):
         due = len(footage.times_s)
         raise DataError("the video is truncated", where=str(footage.path), found=f"{count} frames", expected=due)
 
 
-def _decoded(footage: Footage) -> Iterator[tuple[str, av.VideoFrame]]:
-    """All frames and the file of each; decoding goes ahead on other cores."""
+def _decoded(footage: Footage, threads: int = 0) -> Iterator[tuple[str, av.VideoFrame]]:
+    """All frames and the file of each; decoding goes ahead on other cores, unless in one thread."""
     for path in footage.files or (footage.path,):
         try:
             with av.open(str(path)) as container:
                 if not container.streams.video:
                     raise DataError("no picture in the file", where=str(path), expected="an image")
                 container.streams.video[0].thread_type = "AUTO"
+                container.streams.video[0].codec_context.thread_count = threads
                 yield from ((str(path), frame) for frame in container.decode(video=0))
         except (av.error.FFmpegError, OSError, ValueError) as error:
             what = "image" if footage.files else "video"

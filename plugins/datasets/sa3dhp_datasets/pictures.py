@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from sa3dhp_core.errors import DataError
-from sa3dhp_datasets.footage import Footage, frames, probe
+from sa3dhp_datasets.footage import Footage, frames, probe, reduced
 
 _WIDEST_GAP = 1000
 """Numbers to pictures, above which the numbers are something else."""
@@ -45,6 +45,12 @@ class VideoPictures:
     def frames(self, wanted: Container[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """See `Pictures`; raises `DataError` for what cannot be decoded."""
         return frames(self.footage, wanted)
+
+    def reduced(
+        self, wanted: Mapping[int, Collection[int]], threads: int
+    ) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
+        """See `ReducedPictures`; raises `DataError` for what cannot be decoded."""
+        return reduced(self.footage, wanted, threads)
 
 
 @attrs.frozen(eq=False)
