@@ -21,7 +21,7 @@ from sa3dhp_core import runner
 from sa3dhp_core.engine.quiet import QuietEngine
 from sa3dhp_core.engine_config import EngineConfig
 assert QuietEngine(EngineConfig(device="cpu"), 0, None).device.type == "cpu"
-sys.exit(", ".join(name for name in ("lightning_fabric", "torch._dynamo") if name in sys.modules))
+sys.exit(", ".join(name for name in ("lightning_fabric", "torch._dynamo") if name in sys.modules) or 0)
 """
 
 
