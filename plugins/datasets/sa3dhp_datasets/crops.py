@@ -15,6 +15,7 @@ from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.geometry import crop, project, virtual_camera
 from sa3dhp_core.protocols.detection import Detector
+from sa3dhp_datasets.ahead import ahead
 from sa3dhp_datasets.beside import Truth, companion, intrinsics_of
 from sa3dhp_datasets.config import VideoFolderConfig
 from sa3dhp_datasets.footage import Footage, frames
@@ -139,7 +140,7 @@ def cut(footage: Footage, plan: Plan, size: int) -> Iterator[tuple[list[int], Te
     for row, frame in enumerate(plan.frames.tolist()):
         wanted.setdefault(frame, []).append(row)
     camera = plan.camera.float()
-    for index, picture in frames(footage, wanted):
+    for index, picture in ahead(frames(footage, wanted)):
         rows = wanted[index]
         image = torch.from_numpy(picture).permute(2, 0, 1)
         crops = crop(image, camera, plan.rotation[rows].float(), plan.intrinsics[rows].float(), size)
