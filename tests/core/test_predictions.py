@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from sa3dhp_core import clip_forms, pose_spool
+from sa3dhp_core import pose_spool
 from sa3dhp_core.atomic import read_json
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError
@@ -123,16 +123,6 @@ def test_clips_in_parts_are_the_clips_at_once(block: int, tmp_path: Path, monkey
                 assert path.read_bytes() == again.read_bytes()
     with np.load(tmp_path / "smooth" / "b_film.npz") as file:
         assert np.array_equal(file["poses"], one_euro(clips[0].poses, 25.0, 1.5).numpy())
-
-
-def test_bones_of_a_long_clip_are_the_median_of_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clip_forms, "MEDIAN_OF", 3)
-    long = clip("a", "", "", frames=8)
-    long = attrs.evolve(long, poses=long.poses * (1 + 0.1 * torch.arange(8)[:, None, None]))
-    write_predictions(tmp_path / "out", [long], {})
-    offset = next(line for line in (tmp_path / "out" / "a.bvh").read_text().splitlines() if "OFFSET 0.1" in line)
-    thigh = standard_lengths(BODY)[BODY.index("left_hip")] * 1.3  # the middle of poses 0, 3 and 6
-    assert float(offset.split()[1]) == pytest.approx(float(thigh), abs=1e-5)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, DataError("the film is torn")])
