@@ -26,8 +26,8 @@ from _machine import command, loaded_machine
 
 from sa3dhp_datasets.config import ShotImagesConfig
 from sa3dhp_datasets.example import write_video
-from sa3dhp_datasets.lens import Lens
 from sa3dhp_datasets.footage import probe
+from sa3dhp_datasets.lens import Lens
 from sa3dhp_datasets.shot_images import ShotImages
 from sa3dhp_datasets.shots import Shot, person_of
 

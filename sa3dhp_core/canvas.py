@@ -106,9 +106,7 @@ def line(
         place[near] = np.rint(place[near] * under + edge * edge_cover + value * cover)
 
 
-def _around(
-    shape: Sequence[int], start: NDArray[Any], end: NDArray[Any], reach: float
-) -> tuple[slice, slice] | None:
+def _around(shape: Sequence[int], start: NDArray[Any], end: NDArray[Any], reach: float) -> tuple[slice, slice] | None:
     """Rows and columns of a plane that a line may touch; None where there are none."""
     found = []
     for size, one, other in zip(shape, start[::-1].tolist(), end[::-1].tolist(), strict=True):

@@ -41,21 +41,27 @@ def write_drawn(path: Path, times_s: NDArray[np.float64], frames: Iterable[av.Vi
 
 
 def _write(path: Path, times_s: NDArray[np.float64], frames: Iterable[av.VideoFrame], draw: Draw) -> None:
-    stream = None
+    stream: av.VideoStream | None = None
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         for number, frame in enumerate(ahead(_planar(frames))):
-            if stream is None:
-                stream = container.add_stream("libx264", options=OPTIONS)
-                stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, frame.format.name
-                coder = stream.codec_context
-                coder.time_base, coder.colorspace, coder.color_range = Fraction(1, TICKS), frame.colorspace, _range(frame)
-                coder.color_primaries, coder.color_trc = frame.color_primaries, frame.color_trc
+            stream = stream or _stream(container, frame)
             draw(number, canvas_of(frame))
             frame.pict_type = PictureType.NONE  # the encoder's own choice, not that of the film's encoder
             frame.pts, frame.time_base = round(float(times_s[number]) * TICKS), Fraction(1, TICKS)
             container.mux(stream.encode(frame))
         if stream is not None:
             container.mux(stream.encode())
+
+
+def _stream(container: av.container.OutputContainer, frame: av.VideoFrame) -> av.VideoStream:
+    """H.264 of the size and colours of a frame."""
+    stream = container.add_stream("libx264", options=OPTIONS)
+    stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, frame.format.name
+    coder = stream.codec_context
+    coder.time_base = Fraction(1, TICKS)
+    for name in ("colorspace", "color_range", "color_primaries", "color_trc"):
+        setattr(coder, name, int(getattr(frame, name)))
+    return stream
 
 
 def canvas_of(frame: av.VideoFrame) -> Canvas:
@@ -74,7 +80,3 @@ def _planar(frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
         even = frame.reformat(frame.width + frame.width % 2, frame.height + frame.height % 2, "yuv420p")
         even.make_writable()
         yield even
-
-
-def _range(frame: av.VideoFrame) -> int:
-    return int(frame.color_range)
