@@ -4,7 +4,7 @@ from sa3dhp_core.geometry.alignment import fit_scale, procrustes
 from sa3dhp_core.geometry.bends import bends_deg, within_limits
 from sa3dhp_core.geometry.cameras import project, rays, root_position, turn_between, viewpoint, virtual_camera
 from sa3dhp_core.geometry.circles import smallest_circle
-from sa3dhp_core.geometry.crops import crop
+from sa3dhp_core.geometry.crops import crop, frame_pixels_across
 from sa3dhp_core.geometry.homographies import act_on_images, act_on_parts, centred_camera
 from sa3dhp_core.geometry.invariants import Ambiguity, ambiguity, commutant, fixed_poses, generators, named_maps
 from sa3dhp_core.geometry.kinematics import (
@@ -51,6 +51,7 @@ __all__ = [
     "fit_scale",
     "fixed_poses",
     "forward_kinematics",
+    "frame_pixels_across",
     "from_local_directions",
     "generators",
     "handedness",

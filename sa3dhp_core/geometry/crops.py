@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sa3dhp_core.errors import DataError
+from sa3dhp_core.geometry.reduction import reduced, spans
 from sa3dhp_core.geometry.sampling import PADDINGS, Padding, sample_finer
 from sa3dhp_core.geometry.shapes import fit_all, need
 
@@ -14,7 +15,13 @@ POINTS = 1 << 20
 """Sampling points held in memory at once (times channels and a few copies)."""
 
 MOST = 64
-"""Samples across a crop pixel at most; a reduction beyond that (a person 4,000 pixels tall) aliases a little."""
+"""Samples across a crop pixel at most, where each is sampled; beyond that it aliases a little."""
+
+EXACT = 2
+"""Samples across a crop pixel up to which each is sampled in any case."""
+
+UNEVEN = 2.0
+"""How unlike in size a crop's pixels may be in the frame, for one reduction to serve them all."""
 
 
 def crop(
@@ -24,11 +31,13 @@ def crop(
     virtual_intrinsics: Tensor,
     size: int,
     padding: Padding = "border",
+    antialias: bool = True,
 ) -> Tensor:
     """What the virtual camera sees: ``(..., 3, size, size)``, by the homography ``K R^T K_v^-1``.
 
-    Against aliasing each crop pixel is the mean of s x s bilinear samples, s the number of frame pixels across a crop
-    pixel, rounded up, item by item; so a strong reduction costs about as much as reading the person's frame pixels.
+    Against aliasing each crop pixel is the mean of s x s bilinear samples, s the number of frame pixels across the
+    largest, rounded up, item by item. Beyond 2 x 2 the crop is sampled once a pixel, from means of the frame over boxes
+    as large as its pixels (see `reduction`), unless perspective makes some more than twice as large as others.
 
     Args:
         images: ``(*A, 3, H, W)`` frames, float in [0, 1], or uint8 (then divided by 255). One frame without leading
@@ -38,6 +47,8 @@ def crop(
         virtual_intrinsics: ``(..., 3, 3)``.
         size: side of the crop in pixels.
         padding: what lies outside the frame: ``border``, ``grey`` or ``black``.
+        antialias: as above; False: a bilinear sample a pixel, for frames whose own pixels are means over nearly as much
+            as a crop pixel covers.
 
     Raises:
         DataError: a shape does not fit.
@@ -53,38 +64,61 @@ def crop(
         raise DataError("unknown padding", found=padding, expected=" or ".join(PADDINGS))
     intrinsics, virtual_intrinsics = intrinsics.to(rotation), virtual_intrinsics.to(rotation)
     frames, real, turn, virtual = fit_all((images, 3), (intrinsics, 2), (rotation, 2), (virtual_intrinsics, 2))
-    maps = real @ turn.transpose(-1, -2) @ torch.linalg.inv_ex(virtual).inverse
+    maps = _maps(real, turn, virtual)
     lead = torch.broadcast_shapes(frames.shape[:-3], maps.shape[:-2])
     maps = maps.expand(*lead, 3, 3).reshape(-1, 3, 3)
     channels, height, width = frames.shape[-3:]
     number = torch.arange(frames.shape[:-3].numel()).reshape(frames.shape[:-3]).expand(lead).flatten()
     frames = frames.reshape(-1, channels, height, width)
-    finer = _samples(maps.detach(), size)
-    windows = _windows(maps.detach(), size, height, width)
+    finer, even = _samples(maps.detach(), size)
+    finer, even = (finer, even) if antialias else (torch.ones_like(finer), torch.zeros_like(even))
+    windows = _windows(maps.detach(), size, height, width, torch.where(even, finer, 0))
     parts, places = [_unit(frames.new_zeros(0, channels, size, size), maps)], [number[:0]]
-    for level in finer.unique().tolist():
-        for members in (finer == level).nonzero().squeeze(1).split(max(1, POINTS // (size * level) ** 2)):
+    for level, alike in torch.stack([finer, even], dim=1).unique(dim=0).tolist():
+        chosen = ((finer == level) & (even == alike)).nonzero().squeeze(1)
+        for members in chosen.split(max(1, POINTS // (size * level) ** 2)):
             corners, (tall, wide) = _common_size(windows[members], height, width)
             cut = [frames[n, :, y : y + tall, x : x + wide] for n, (y, x) in zip(number[members], corners, strict=True)]
             shift = torch.eye(3, dtype=maps.dtype).repeat(len(members), 1, 1)
             shift[:, :2, 2] = -corners.flip(-1).to(maps.dtype)
             moved = shift.to(maps.device) @ maps[members.to(maps.device)]
-            parts.append(_seen(_unit(torch.stack(cut), maps), moved, size, level, padding))
+            parts.append((_reduced if alike else _sampled)(torch.stack(cut), moved, size, level, padding))
             places.append(members)
     back = torch.cat(places).argsort()
     return torch.cat(parts)[back.to(maps.device)].reshape(*lead, channels, size, size)
 
 
-def _seen(frames: Tensor, maps: Tensor, size: int, finer: int, padding: Padding) -> Tensor:
+def frame_pixels_across(intrinsics: Tensor, rotation: Tensor, virtual_intrinsics: Tensor, size: int) -> Tensor:
+    """``(...)`` how many frame pixels a pixel in the middle of a crop spans, along the axis where they are fewest.
+
+    Arguments as those of `crop`, with equal leading axes.
+    """
+    maps = _maps(intrinsics.to(rotation), rotation, virtual_intrinsics.to(rotation))
+    return spans(maps.reshape(-1, 3, 3), size)[..., 0].norm(dim=1).amin(-1).reshape(maps.shape[:-2])
+
+
+def _maps(intrinsics: Tensor, rotation: Tensor, virtual_intrinsics: Tensor) -> Tensor:
+    """From a crop's pixels to the frame's."""
+    return intrinsics @ rotation.transpose(-1, -2) @ torch.linalg.inv_ex(virtual_intrinsics).inverse
+
+
+def _sampled(frames: Tensor, maps: Tensor, size: int, finer: int, padding: Padding) -> Tensor:
+    frames = _unit(frames, maps)
     fine = sample_finer(frames, maps.to(frames), size, finer, padding)
     return functional.avg_pool2d(fine, finer) if finer > 1 else fine
 
 
-def _windows(maps: Tensor, size: int, height: int, width: int) -> Tensor:
-    """``(N, 2, 2)`` first and last (row, column) of the frame that each crop reads; all of it if a corner is behind."""
+def _reduced(frames: Tensor, maps: Tensor, size: int, finer: int, padding: Padding) -> Tensor:
+    small, onto = reduced(frames, maps.to(frames) if frames.is_floating_point() else maps, size, padding)
+    return sample_finer(small, onto, size, 1)
+
+
+def _windows(maps: Tensor, size: int, height: int, width: int, more: Tensor) -> Tensor:
+    """``(N, 2, 2)`` first and last (row, column) that each crop reads, and ``more (N,)`` around; all where behind."""
     points = maps @ maps.new_tensor([[0, size, 0, size], [0, 0, size, size], [1, 1, 1, 1]])
     ends = points[:, [1, 0]] / points[:, 2:].clamp(min=1e-6)
-    box = torch.stack([ends.amin(-1).floor() - 1, ends.amax(-1).ceil() + 1], dim=1)
+    reach = 1 + more.to(ends)[:, None]
+    box = torch.stack([ends.amin(-1).floor() - reach, ends.amax(-1).ceil() + reach], dim=1)
     last = maps.new_tensor([height, width])
     everything = torch.stack([torch.zeros_like(last), last])
     behind = (points[:, 2] <= 1e-6).any(-1)[:, None, None]
@@ -101,16 +135,11 @@ def _unit(frames: Tensor, like: Tensor) -> Tensor:
     return frames.to(like.dtype) / 255 if frames.dtype == torch.uint8 else frames
 
 
-def _samples(maps: Tensor, size: int) -> Tensor:
-    """``(N,)`` samples across each crop pixel: frame pixels across it at the crop's centre and corners, rounded up."""
-    ends = maps.new_tensor([[0.5, 0.5, 1], [0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]]) * maps.new_tensor(
-        [size, size, 1.0]
-    )
-    points = maps @ ends.t()
-    depth = points[:, 2:].clamp(min=1e-6)
-    flat = points[:, :2] / depth
-    across = torch.stack(
-        [(maps[:, :2, axis : axis + 1] - flat * maps[:, 2:, axis : axis + 1]) / depth for axis in (0, 1)]
-    )
-    widest = across.norm(dim=2).masked_fill(points[:, 2] <= 1e-6, 0).amax(dim=(0, 2))
-    return (widest - 0.05).ceil().clamp(1, MOST).long().cpu()
+def _samples(maps: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """``(N,)`` frame pixels across each crop's largest pixel, rounded up, and whether one reduction serves them all."""
+    steps = spans(maps, size)
+    widest = steps.norm(dim=1).amax(dim=(1, 2))
+    across = steps.norm(dim=2)
+    even = (across.amax(-1) <= UNEVEN * across.amin(-1)).all(-1)
+    finer = (widest - 0.05).ceil().clamp(1, MOST).long().cpu()
+    return finer, even.cpu() & (finer > EXACT)

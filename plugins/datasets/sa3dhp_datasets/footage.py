@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import attrs
 import av
 import av.error
 import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from sa3dhp_core.errors import DataError
@@ -22,7 +23,7 @@ LONE_FPS = 25.0
 class Footage:
     """A video's size in pixels, and when each frame is shown, in seconds from the first; `images` if it is files.
 
-    It is the `Pictures` of a shot.
+    It is the `ReducedPictures` of a shot.
     """
 
     path: Path
@@ -42,6 +43,12 @@ class Footage:
     def frames(self, wanted: Container[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """See `frames`."""
         return frames(self, wanted)
+
+    def reduced(
+        self, wanted: Mapping[int, Collection[int]], threads: int
+    ) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
+        """See `reduced`."""
+        return reduced(self, wanted, threads)
 
 
 def probe(path: Path) -> Footage:
@@ -98,24 +105,57 @@ def frames(footage: Footage, wanted: Container[int]) -> Iterator[tuple[int, NDAr
         return
     for number, frame in enumerate(_decoded(footage)):
         if number in wanted:
-            yield number, np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+            yield number, _rgb(frame)
 
 
-def shown(footage: Footage) -> Iterator[av.VideoFrame]:
-    """All frames as they are encoded; raises `DataError` as `frames` does."""
+def reduced(
+    footage: Footage, wanted: Mapping[int, Collection[int]], threads: int = 0
+) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
+    """Frames by whole factors smaller, in the order shown: index, factor and RGB of about ``(H / factor, W / factor)``.
+
+    Each pixel is the mean of those of the frame that it covers. Means of the video's own planes cost less than turning
+    the whole frame into RGB.
+
+    Args:
+        footage: a video.
+        wanted: index to the factors that are asked for.
+        threads: that decode; 0: as many as there are cores.
+
+    Raises:
+        DataError: as `frames`.
+    """
+    rooms: dict[int, VideoReformatter] = {}
+    for number, frame in enumerate(shown(footage, threads)):
+        for factor in wanted.get(number, ()):
+            room = rooms.setdefault(factor, VideoReformatter())
+            yield number, factor, _rgb(frame if factor == 1 else _smaller(frame, factor, room))
+
+
+def shown(footage: Footage, threads: int = 0) -> Iterator[av.VideoFrame]:
+    """All frames as they are encoded, decoded by so many threads; raises `DataError` as `frames` does."""
     if footage.images is None:
-        yield from _decoded(footage)
+        yield from _decoded(footage, threads)
         return
     for _, picture in footage.images.frames(range(len(footage))):
         yield av.VideoFrame.from_ndarray(picture, format="rgb24")
 
 
-def _decoded(footage: Footage) -> Iterator[av.VideoFrame]:
-    """All frames of a video, each looked at; decoding goes ahead on other cores."""
+def _smaller(frame: av.VideoFrame, factor: int, room: VideoReformatter) -> av.VideoFrame:
+    width, height = (max(1, round(side / factor)) for side in (frame.width, frame.height))
+    return room.reformat(frame, width=width, height=height, interpolation=Interpolation.AREA)
+
+
+def _rgb(frame: av.VideoFrame) -> NDArray[np.uint8]:
+    return np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+
+
+def _decoded(footage: Footage, threads: int = 0) -> Iterator[av.VideoFrame]:
+    """All frames of a video, each looked at; decoding goes ahead on other cores, unless in one thread."""
     count, where = 0, str(footage.path)
     try:
         with av.open(where) as container:
             container.streams.video[0].thread_type = "AUTO"
+            container.streams.video[0].codec_context.thread_count = threads
             for frame in container.decode(video=0):
                 _check(frame, footage, count)
                 yield frame

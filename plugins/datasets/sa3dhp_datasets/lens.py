@@ -39,6 +39,11 @@ class Lens:
         """Whether it distorts at all."""
         return bool(self.radial.any() or self.tangential.any())
 
+    def scaled(self, x: float, y: float) -> Lens:
+        """The lens of the same pictures, so many times as wide and high."""
+        factors = np.array([x, y])
+        return attrs.evolve(self, focal_px=self.focal_px * factors, centre_px=self.centre_px * factors)
+
     def pixels(self, plane: Array) -> Array:
         """Points ``(..., 2)`` on the plane at depth 1 to pixels."""
         return self._bent(plane) * self.focal_px + self.centre_px

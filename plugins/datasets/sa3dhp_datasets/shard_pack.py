@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -131,8 +132,10 @@ def write_shards(
     missing = [shard for shard in shards if not _written(folder, shard)]
     done = sum(every.values()) - sum(every[shard.name] for shard in missing)
     progress(done, sum(every.values()))
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        jobs = {pool.submit(_write, folder, shard, facts, size, quality): shard for shard in missing}
+    workers, before = max(1, workers), torch.get_num_threads()
+    each = max(1, (os.cpu_count() or 1) // workers)
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        jobs = {pool.submit(_write, folder, shard, facts, size, quality, each): shard for shard in missing}
         try:
             for job in as_completed(jobs):
                 job.result()
@@ -141,6 +144,8 @@ def write_shards(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+        finally:
+            torch.set_num_threads(before)
     splits: dict[str, list[str]] = {}
     for shard in shards:
         splits.setdefault(shard.split, []).append(shard.name)
@@ -170,12 +175,12 @@ def _written(folder: Path, shard: Shard) -> bool:
     return sidecar.is_file() and (folder / f"{shard.name}.tar").is_file() and read_meta(sidecar)["plan"] == shard.plan
 
 
-def _write(folder: Path, shard: Shard, facts: Mapping[str, Any], size: int, quality: int) -> None:
+def _write(folder: Path, shard: Shard, facts: Mapping[str, Any], size: int, quality: int, threads: int) -> None:
     places: list[tuple[int, int]] = []
 
     def write(path: Path) -> None:
         with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
-            for key, (clip, cut, crops) in enumerate(_crops(shard, size, quality)):
+            for key, (clip, cut, crops) in enumerate(_crops(shard, size, quality, threads)):
                 name = f"{shard.name}-{key:06d}"
                 told = {**clip_facts(clip), **facts, "split": shard.split, "frames": len(crops)}
                 _add(tar, f"{name}.json", json.dumps(told, sort_keys=True).encode())
@@ -197,13 +202,13 @@ def _write(folder: Path, shard: Shard, facts: Mapping[str, Any], size: int, qual
     )
 
 
-def _crops(shard: Shard, size: int, quality: int) -> Iterator[tuple[Stretch, Cut, list[bytes]]]:
+def _crops(shard: Shard, size: int, quality: int, threads: int) -> Iterator[tuple[Stretch, Cut, list[bytes]]]:
     """Clips with their crops as JPEG, shot by shot."""
     for shot, clips in shard.shots:
         if shot.pictures is None:
             raise DataError("there are no pictures to pack", where=f"{shot.where}: {shot.title}")
         found: list[dict[int, bytes]] = [{} for _ in clips]
-        for number, row, crop in cut_crops(shot.pictures(), shot, [cut for _, cut in clips], size):
+        for number, row, crop in cut_crops(shot.pictures(), shot, [cut for _, cut in clips], size, threads):
             found[number][row] = _jpeg(crop, quality)
         for (clip, cut), crops in zip(clips, found, strict=True):
             yield clip, cut, [crops[row] for row in range(len(cut.frames))]

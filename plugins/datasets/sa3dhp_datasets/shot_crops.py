@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import attrs
 import numpy as np
@@ -13,9 +13,12 @@ from torch.nn import functional
 
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError
-from sa3dhp_core.geometry import crop, project, virtual_camera
+from sa3dhp_core.geometry import crop, frame_pixels_across, project, virtual_camera
 from sa3dhp_datasets.lens import Array, Lens
-from sa3dhp_datasets.shots import Person, Pictures, Shot
+from sa3dhp_datasets.shots import Person, Pictures, ReducedPictures, Shot
+
+SPARE = 1.2
+"""Pixels of a picture that is read smaller, across one in the middle of a crop of it, at least."""
 
 
 @attrs.frozen
@@ -98,31 +101,62 @@ def _need_in_front(shot: Shot, joints: Tensor, frames: NDArray[np.int64]) -> Non
         raise DataError("a joint is not finite, or not in front of the camera", where=where, expected="metres, z > 0")
 
 
-def cut_crops(pictures: Pictures, shot: Shot, cuts: Sequence[Cut], size: int) -> Iterator[tuple[int, int, Tensor]]:
+def cut_crops(
+    pictures: Pictures, shot: Shot, cuts: Sequence[Cut], size: int, threads: int = 0
+) -> Iterator[tuple[int, int, Tensor]]:
     """The crops of a shot's clips: number of the clip, of the frame in it, and ``(3, size, size)`` uint8.
 
-    Pictures are read once, one at a time.
+    Pictures are read once, one at a time. Those that can be read smaller are, by the largest whole factor that leaves a
+    crop's middle `SPARE` of their pixels across each of its own; that depends on the crop alone.
+
+    Args:
+        pictures: of the shot.
+        shot: what they are of.
+        cuts: what is cut.
+        size: side of the crops.
+        threads: that may decode the pictures; 0: as many as there are cores.
 
     Raises:
         DataError: see `Pictures.frames`; or there are fewer pictures than the annotations speak of.
     """
-    wanted: dict[int, list[tuple[int, int]]] = {}
-    for clip, cut in enumerate(cuts):
-        for row, frame in enumerate(cut.frames.tolist()):
-            wanted.setdefault(frame, []).append((clip, row))
+    if not cuts:
+        return
+    rotation, virtual = torch.cat([cut.rotation for cut in cuts]), torch.cat([cut.intrinsics for cut in cuts])
+    factors = torch.ones(len(rotation), dtype=torch.int64)
+    if isinstance(pictures, ReducedPictures):
+        factors = (frame_pixels_across(_ideal(shot.lens), rotation, virtual, size) / SPARE).long().clamp(min=1)
+    places = [(clip, row) for clip, cut in enumerate(cuts) for row in range(len(cut.frames))]
+    wanted: dict[int, dict[int, list[int]]] = {}
+    for number, (frame, factor) in enumerate(zip(_frames(cuts), factors.tolist(), strict=True)):
+        wanted.setdefault(frame, {}).setdefault(factor, []).append(number)
     if wanted and max(wanted) >= len(pictures):
         what = "the annotations speak of more pictures than there are"
         raise DataError(what, where=f"{shot.where}: {shot.title}", found=len(pictures), expected=max(wanted) + 1)
-    for frame, picture in pictures.frames(wanted):
-        places = wanted[frame]
-        rotation = torch.stack([cuts[clip].rotation[row] for clip, row in places]).float()
-        virtual = torch.stack([cuts[clip].intrinsics[row] for clip, row in places]).float()
-        crops = crop_through(picture, shot.lens, rotation, virtual, size)
-        for (clip, row), image in zip(places, crops.clamp_(0, 1).mul_(255).round_().to(torch.uint8), strict=True):
-            yield clip, row, image
+    rotation, virtual = rotation.float(), virtual.float()
+    for frame, factor, picture in _read(pictures, wanted, threads):
+        numbers = wanted[frame][factor]
+        lens = shot.lens.scaled(picture.shape[1] / pictures.width, picture.shape[0] / pictures.height)
+        crops = crop_through(picture, lens, rotation[numbers], virtual[numbers], size, antialias=factor == 1)
+        for number, image in zip(numbers, crops.clamp_(0, 1).mul_(255).round_().to(torch.uint8), strict=True):
+            yield *places[number], image
 
 
-def crop_through(picture: NDArray[np.uint8], lens: Lens, rotation: Tensor, virtual: Tensor, size: int) -> Tensor:
+def _frames(cuts: Sequence[Cut]) -> list[int]:
+    return [frame for cut in cuts for frame in cut.frames.tolist()]
+
+
+def _read(
+    pictures: Pictures, wanted: Mapping[int, Collection[int]], threads: int
+) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
+    """Number, factor and RGB of the wanted pictures."""
+    if isinstance(pictures, ReducedPictures):
+        return pictures.reduced(wanted, threads)
+    return ((number, 1, picture) for number, picture in pictures.frames(wanted))
+
+
+def crop_through(
+    picture: NDArray[np.uint8], lens: Lens, rotation: Tensor, virtual: Tensor, size: int, antialias: bool = True
+) -> Tensor:
     """What virtual cameras see of a picture that a lens made: ``(N, 3, size, size)`` in [0, 1].
 
     Args:
@@ -131,16 +165,20 @@ def crop_through(picture: NDArray[np.uint8], lens: Lens, rotation: Tensor, virtu
         rotation: ``(N, 3, 3)`` from that camera into the virtual ones.
         virtual: ``(N, 3, 3)`` their intrinsics, pixels.
         size: side of the crops.
+        antialias: see `crop`.
     """
     image = torch.from_numpy(picture).permute(2, 0, 1)
     if not lens.bends:
-        return crop(image, _ideal(lens).float(), rotation, virtual, size)
-    return torch.stack([_bent_crop(image, lens, *camera, size) for camera in zip(rotation, virtual, strict=True)])
+        return crop(image, _ideal(lens).float(), rotation, virtual, size, antialias=antialias)
+    cameras = zip(rotation, virtual, strict=True)
+    return torch.stack([_bent_crop(image, lens, *camera, size, antialias) for camera in cameras])
 
 
-def _bent_crop(image: Tensor, lens: Lens, rotation: Tensor, virtual: Tensor, size: int) -> Tensor:
+def _bent_crop(
+    image: Tensor, lens: Lens, rotation: Tensor, virtual: Tensor, size: int, antialias: bool = True
+) -> Tensor:
     """One crop through a lens that bends: as `crop`, with the lens's own pixels in the place of a homography's."""
-    finer = max(1, int(np.ceil(float(lens.focal_px.max() / virtual[0, 0]) - 0.05)))
+    finer = max(1, int(np.ceil(float(lens.focal_px.max() / virtual[0, 0]) - 0.05))) if antialias else 1
     axis = (torch.arange(size * finer, dtype=torch.float64) + 0.5) / finer
     rows, columns = torch.meshgrid(axis, axis, indexing="ij")
     rays = torch.stack([columns, rows, torch.ones_like(rows)], dim=-1) @ torch.linalg.inv(virtual.double()).T

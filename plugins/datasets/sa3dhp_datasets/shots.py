@@ -6,9 +6,9 @@ Opens no file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import attrs
 import numpy as np
@@ -41,6 +41,25 @@ class Pictures(Protocol):
 
     def frames(self, wanted: Container[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Number and ``(H, W, 3)`` RGB of the wanted pictures, in order, one at a time; raises `DataError`."""
+        ...
+
+
+@runtime_checkable
+class ReducedPictures(Pictures, Protocol):
+    """Pictures that can be read smaller than they are, for less."""
+
+    def reduced(
+        self, wanted: Mapping[int, Collection[int]], threads: int
+    ) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
+        """Number, factor and RGB of the wanted pictures, in order, one at a time; raises `DataError`.
+
+        Args:
+            wanted: number of a picture to the whole factors by which it is wanted smaller; 1: as it is.
+            threads: that may work at it; 0: as many as there are cores.
+
+        Returns:
+            A picture for each factor; its pixels are means of those that they cover, its edges the whole picture's.
+        """
         ...
 
 

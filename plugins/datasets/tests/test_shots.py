@@ -106,12 +106,12 @@ def test_a_crops_pose_projects_onto_its_keypoints() -> None:
 
 def test_a_lens_that_hardly_bends_gives_the_plain_crop() -> None:
     made = shot()
-    cut = cut_of(made, made.people[0], np.arange(1), Framing(48, 0.5, 1.15))
+    cut = cut_of(made, made.people[0], np.arange(1), Framing(96, 0.5, 1.15))
     picture = np.random.default_rng(1).integers(0, 255, (HEIGHT // 8, WIDTH // 8, 3)).astype(np.uint8)
     picture = picture.repeat(8, 0).repeat(8, 1)
     image, camera = torch.from_numpy(picture).permute(2, 0, 1), (cut.rotation[0].float(), cut.intrinsics[0].float())
     ideal = torch.tensor([[300.0, 0, 160], [0, 300, 120], [0, 0, 1]])
-    assert torch.allclose(_bent_crop(image, PLAIN, *camera, 48), crop(image, ideal, *camera, 48), atol=0.02)
+    assert torch.allclose(_bent_crop(image, PLAIN, *camera, 96), crop(image, ideal, *camera, 96), atol=0.02)
 
 
 def of_frames(frames: list[int]) -> Person:
