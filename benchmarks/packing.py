@@ -26,8 +26,8 @@ from _machine import command, loaded_machine
 
 from sa3dhp_datasets.config import ShotImagesConfig
 from sa3dhp_datasets.example import write_video
+from sa3dhp_datasets.footage import probe
 from sa3dhp_datasets.lens import Lens
-from sa3dhp_datasets.pictures import VideoPictures
 from sa3dhp_datasets.shot_images import ShotImages
 from sa3dhp_datasets.shots import Shot, person_of
 
@@ -56,7 +56,7 @@ def shots(paths: Sequence[Path], frames: int, config: Any) -> Iterator[Shot]:
         assert person is not None
         facts: dict[str, Any] = {"name": path.stem, "subject": path.stem, "camera": "", "family": "", "fps": 30.0}
         facts |= {"lens": LENS, "people": (person,), "where": str(path)}
-        yield Shot(**facts, pictures=partial(VideoPictures.open, path))
+        yield Shot(**facts, pictures=partial(probe, path))
 
 
 def decoded(path: Path) -> int:

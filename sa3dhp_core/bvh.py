@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import attrs
@@ -37,36 +37,51 @@ class Bvh:
 
 def write_bvh(path: Path, bvh: Bvh) -> None:
     """Write a file under a temporary name, line by line, then rename it."""
+    write_bvh_blocks(path, bvh.joints, bvh.frame_time_s, len(bvh.values), [bvh.values])
+
+
+def write_bvh_blocks(
+    path: Path,
+    joints: Sequence[BvhJoint],
+    frame_time_s: float,
+    frames: int,
+    blocks: Iterable[NDArray[np.float64]],
+) -> None:
+    """`write_bvh` of values that come a block ``(T, all channels)`` at a time, `frames` rows in all."""
 
     def write(temporary: Path) -> None:
         with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(bvh_lines(bvh))
+            file.writelines(_head(joints, frame_time_s, frames))
+            for values in blocks:
+                file.writelines(_rows(values))
 
     write_atomic(path, write)
 
 
 def format_bvh(bvh: Bvh) -> str:
     """The text of a file; numbers are written so that they are read back the same."""
-    return "".join(bvh_lines(bvh))
+    return "".join([*_head(bvh.joints, bvh.frame_time_s, len(bvh.values)), *_rows(bvh.values)])
 
 
-def bvh_lines(bvh: Bvh) -> Iterator[str]:
-    """The lines of a file."""
+def _head(joints: Sequence[BvhJoint], frame_time_s: float, frames: int) -> Iterator[str]:
     yield "HIERARCHY\n"
-    yield from _joint(bvh, 0, 0)
-    yield f"MOTION\nFrames: {len(bvh.values)}\nFrame Time: {bvh.frame_time_s!r}\n"
-    for row in bvh.values:
+    yield from _joint(joints, 0, 0)
+    yield f"MOTION\nFrames: {frames}\nFrame Time: {frame_time_s!r}\n"
+
+
+def _rows(values: NDArray[np.float64]) -> Iterator[str]:
+    for row in values:
         yield " ".join(map(repr, row.tolist())) + "\n"
 
 
-def _joint(bvh: Bvh, index: int, depth: int) -> Iterator[str]:
-    joint, pad = bvh.joints[index], "  " * depth
+def _joint(joints: Sequence[BvhJoint], index: int, depth: int) -> Iterator[str]:
+    joint, pad = joints[index], "  " * depth
     end = joint.name.endswith(END)
     head = "End Site" if end else f"{'ROOT' if joint.parent < 0 else 'JOINT'} {joint.name}"
     yield f"{pad}{head}\n{pad}{{\n{pad}  OFFSET {' '.join(repr(float(x)) for x in joint.offset)}\n"
     if not end:
         yield f"{pad}  CHANNELS {len(joint.channels)} {' '.join(joint.channels)}\n"
-    for child, other in enumerate(bvh.joints):
+    for child, other in enumerate(joints):
         if other.parent == index:
-            yield from _joint(bvh, child, depth + 1)
+            yield from _joint(joints, child, depth + 1)
     yield f"{pad}}}\n"

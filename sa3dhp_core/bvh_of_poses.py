@@ -7,7 +7,7 @@ a joint of its own at the same place (``pelvis_to_left_hip``), so that every bon
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -61,21 +61,72 @@ def bvh_of_poses(
             rate, unit or bone length.
     """
     _check(poses, fps, unit_m)
-    upright = poses.detach().to("cpu", torch.float64) @ torch.tensor(UPRIGHT[frame], dtype=torch.float64).mT
-    turn, local = local_directions(upright, skeleton)
-    _check_turns(turn, skeleton)
-    rest = rest_directions(skeleton, local)
-    local = torch.where((local * local).sum(-1, keepdim=True) > 0.5, local, rest)
-    turns = turn_between(rest, local)
-    lengths = bone_lengths(upright, skeleton).quantile(0.5, dim=0) if lengths_m is None else lengths_m.to(upright)
-    if lengths.shape != rest.shape[:1] or not bool((lengths.isfinite() & (lengths >= 0)).all()):
-        raise DataError("impossible bone lengths", found=lengths.tolist(), expected=f"({len(skeleton)},) metres, >= 0")
-    tree = _Tree(skeleton, np.round((rest * lengths[:, None] / unit_m).numpy(), DIGITS))
-    still = torch.eye(3, dtype=torch.float64).expand_as(turn)
-    own = {bone: turns[:, bone] for bone in skeleton.bones} | {_Tree.ROOT: turn, _Tree.STILL: still}
-    angles = [_zxy_deg(own[bone].numpy()) for bone in tree.turned_by]
-    place = upright[:, skeleton.index(skeleton.root)].numpy() / unit_m
-    return Bvh(tuple(tree.joints), 1.0 / fps, np.round(np.concatenate([place, *angles], axis=1), DIGITS))
+    lengths = median_lengths_m([poses], skeleton) if lengths_m is None else lengths_m
+    rig = Rig(skeleton, lengths, frame, unit_m)
+    return Bvh(rig.joints, 1.0 / fps, rig.values(poses))
+
+
+def median_lengths_m(blocks: Iterable[Tensor], skeleton: Skeleton) -> Tensor:
+    """Median over time ``(J,)``, metres, of the bone that ends at each joint, over blocks ``(T, J, 3)`` of poses."""
+    return torch.cat([bone_lengths(_precise(poses), skeleton) for poses in blocks]).quantile(0.5, dim=0)
+
+
+class Rig:
+    """The hierarchy, and the values of its channels for poses that come a block at a time.
+
+    Args:
+        skeleton: its root has a pair of hips and a spine as children.
+        lengths_m: ``(J,)`` metres of the bone that ends at each joint.
+        frame: of the poses: ``camera`` or ``world``.
+        unit_m: metres in one unit of the file.
+
+    Raises:
+        DataError: an impossible bone length.
+    """
+
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        lengths_m: Tensor,
+        frame: Literal["camera", "world"] = "camera",
+        unit_m: float = 1.0,
+    ) -> None:
+        self._rest = rest_directions(skeleton, torch.zeros((), dtype=torch.float64))
+        lengths = _precise(lengths_m)
+        if lengths.shape != self._rest.shape[:1] or not bool((lengths.isfinite() & (lengths >= 0)).all()):
+            expected = f"({len(skeleton)},) metres, >= 0"
+            raise DataError("impossible bone lengths", found=lengths.tolist(), expected=expected)
+        offsets = np.round((self._rest * lengths[:, None] / unit_m).numpy(), DIGITS)
+        self._tree, self._skeleton, self._unit_m = _Tree(skeleton, offsets), skeleton, unit_m
+        self._upright = torch.tensor(UPRIGHT[frame], dtype=torch.float64).mT
+        self._done = 0
+        self._last: NDArray[np.float64] | None = None
+
+    @property
+    def joints(self) -> tuple[BvhJoint, ...]:
+        """Parents first."""
+        return tuple(self._tree.joints)
+
+    def values(self, poses: Tensor) -> NDArray[np.float64]:
+        """``(T, all channels)`` of the poses ``(T, J, 3)`` that follow those of the last call; see `bvh_of_poses`."""
+        check_poses(poses, self._done)
+        upright = _precise(poses) @ self._upright
+        turn, local = local_directions(upright, self._skeleton)
+        _check_turns(turn, self._skeleton, self._done)
+        local = torch.where((local * local).sum(-1, keepdim=True) > 0.5, local, self._rest)
+        turns, still = turn_between(self._rest, local), torch.eye(3, dtype=torch.float64).expand_as(turn)
+        own = {bone: turns[:, bone] for bone in self._skeleton.bones} | {_Tree.ROOT: turn, _Tree.STILL: still}
+        angles = self._unwrapped(np.concatenate([_zxy(own[bone].numpy()) for bone in self._tree.turned_by], axis=1))
+        place = upright[:, self._skeleton.index(self._skeleton.root)].numpy() / self._unit_m
+        self._done += len(poses)
+        return np.round(np.concatenate([place, np.rad2deg(angles)], axis=1), DIGITS)
+
+    def _unwrapped(self, angles: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Angles over time without jumps of whole turns, from the last block on."""
+        before = angles[:0] if self._last is None else self._last
+        whole = np.unwrap(np.concatenate([before, angles]), axis=0)[len(before) :]
+        self._last = whole[-1:]
+        return whole
 
 
 class _Tree:
@@ -116,29 +167,39 @@ def _triple(vector: Sequence[float] | NDArray[np.float64]) -> tuple[float, float
     return x, y, z
 
 
-def _zxy_deg(turns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Angles ``(T, 3)`` about z, x and y of ``(T, 3, 3) = Rz Rx Ry``, without jumps of whole turns."""
+def _precise(values: Tensor) -> Tensor:
+    return values.detach().to("cpu", torch.float64)
+
+
+def _zxy(turns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Radians ``(T, 3)`` about z, x and y of ``(T, 3, 3) = Rz Rx Ry``."""
     across = np.hypot(turns[:, 0, 1], turns[:, 1, 1])
     free = across > 1e-9
     z = np.where(free, np.arctan2(-turns[:, 0, 1], turns[:, 1, 1]), np.arctan2(turns[:, 1, 0], turns[:, 0, 0]))
     x = np.arctan2(turns[:, 2, 1], across)
     y = np.where(free, np.arctan2(-turns[:, 2, 0], turns[:, 2, 2]), 0.0)
-    return np.rad2deg(np.unwrap(np.stack([z, x, y], axis=1), axis=0))
+    return np.stack([z, x, y], axis=1)
 
 
 def _check(poses: Tensor, fps: float, unit_m: float) -> None:
-    if poses.ndim != 3 or len(poses) == 0:
-        raise DataError("no poses over time", found=tuple(poses.shape), expected="(T, J, 3) with T > 0")
-    if not bool(poses.isfinite().all()):
-        frame, joint = torch.nonzero(~poses.isfinite())[0, :2].tolist()
-        raise DataError("a position is not a finite number", where=f"frame {frame}, joint {joint}", expected="metres")
+    check_poses(poses, 0)
     for name, value in (("fps", fps), ("unit_m", unit_m)):
         if not (math.isfinite(value) and value > 0):
             raise DataError(f"impossible {name}", found=value, expected="above 0")
 
 
-def _check_turns(turn: Tensor, skeleton: Skeleton) -> None:
+def check_poses(poses: Tensor, done: int = 0) -> None:
+    """Raise `DataError` unless poses ``(T, J, 3)`` are finite and T > 0; frames are counted from `done`."""
+    if poses.ndim != 3 or len(poses) == 0:
+        raise DataError("no poses over time", found=tuple(poses.shape), expected="(T, J, 3) with T > 0")
+    if not bool(poses.isfinite().all()):
+        frame, joint = torch.nonzero(~poses.isfinite())[0, :2].tolist()
+        where = f"frame {done + frame}, joint {joint}"
+        raise DataError("a position is not a finite number", where=where, expected="metres")
+
+
+def _check_turns(turn: Tensor, skeleton: Skeleton, done: int) -> None:
     lost = torch.nonzero(torch.linalg.det(turn) < 0.5)
     if len(lost):
-        where, expected = f"frame {int(lost[0])}", "hips apart, and a spine"
+        where, expected = f"frame {done + int(lost[0])}", "hips apart, and a spine"
         raise DataError(f"{skeleton.root} has no direction", where=where, found="bones of no length", expected=expected)

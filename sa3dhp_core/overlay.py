@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from sa3dhp_core.canvas import Canvas
 from sa3dhp_core.geometry import project
+from sa3dhp_core.pose_spool import SpooledClip
 from sa3dhp_core.protocols.people import Draw
-from sa3dhp_core.protocols.prediction import PosedClip
 from sa3dhp_core.types import Skeleton
 
 COLOURS = {"left": (66, 165, 245), "right": (255, 138, 61), "middle": (240, 240, 240)}
@@ -25,27 +27,49 @@ RIM_PX = 1.0
 
 
 @attrs.frozen(eq=False)
-class _Figure:
-    """A person's joints in pixels ``(T, J, 2)``, and the picture ``(T,)`` of each moment."""
+class _Block:
+    """A person's joints in pixels ``(T, J, 2)``, and the picture ``(T,)`` of each moment; T > 0."""
 
     points: NDArray[np.float64]
     frames: NDArray[np.int64]
-    bones: tuple[tuple[int, int, tuple[int, int, int]], ...]
 
 
-def painter(clips: Sequence[PosedClip]) -> Draw:
+class _Figure:
+    """A person of a film, followed picture by picture; two blocks of moments are in memory while it is seen."""
+
+    def __init__(self, clip: SpooledClip) -> None:
+        body = clip.facts.skeleton
+        self.bones = tuple((body.parent_indices[bone], bone, COLOURS[side_of(body, bone)]) for bone in body.bones)
+        self._first, self._last = clip.span
+        self._blocks = _blocks(clip)
+        self._now: _Block | None = None
+        self._next: _Block | None = None
+
+    def at(self, number: int) -> NDArray[np.float64] | None:
+        """Joints ``(J, 2)`` in a picture that is not before the last one asked for; None if nobody is there."""
+        if not self._first <= number <= self._last:
+            self._now = self._next = None
+            return None
+        if self._now is None:
+            self._now, self._next = next(self._blocks), next(self._blocks, None)
+        while self._next is not None and self._next.frames[0] <= number:
+            self._now, self._next = self._next, next(self._blocks, None)
+        moment = int(np.searchsorted(self._now.frames, number, side="right")) - 1
+        return self._now.points[moment]
+
+
+def painter(clips: Sequence[SpooledClip]) -> Draw:
     """What draws everyone who is in a picture of a film; between two moments, the pose of the earlier one.
 
     Args:
         clips: all of one film, `PosedClip.filmed` told.
     """
-    figures = [_figure(clip) for clip in clips if clip.filmed is not None]
+    figures = [_Figure(clip) for clip in clips if clip.facts.filmed is not None]
 
-    def draw(number: int, picture: NDArray[Any]) -> None:
+    def draw(number: int, canvas: Canvas) -> None:
         for figure in figures:
-            if figure.frames[0] <= number <= figure.frames[-1]:
-                moment = int(np.searchsorted(figure.frames, number, side="right")) - 1
-                _draw(picture, figure.points[moment], figure)
+            if (points := figure.at(number)) is not None:
+                _draw(canvas, points, figure)
 
     return draw
 
@@ -57,53 +81,15 @@ def side_of(skeleton: Skeleton, joint: int) -> str:
     return sides[0] if sides else "middle"
 
 
-def line(
-    picture: NDArray[Any],
-    start: NDArray[Any],
-    end: NDArray[Any],
-    colour: Sequence[int],
-    width: float,
-    rim: float = 0.0,
-) -> None:
-    """Draw a line with smooth edges and round ends into ``(H, W, 3)`` uint8; what lies outside is left out.
-
-    Args:
-        picture: changed in place.
-        start: ``(2,)`` pixels, x and y from the picture's corner.
-        end: ``(2,)``.
-        colour: RGB.
-        width: pixels.
-        rim: pixels of black around it.
-    """
-    ends, reach = np.stack([start, end]), width / 2 + rim + 1
-    if not np.isfinite(ends).all():
-        return
-    limit = np.asarray(picture.shape[1::-1])
-    low = np.clip(np.floor(ends.min(0) - reach), 0, limit).astype(int)
-    high = np.clip(np.ceil(ends.max(0) + reach), 0, limit).astype(int)
-    if (high <= low).any():
-        return
-    x = (np.arange(low[0], high[0])[None] + 0.5 - start[0]).astype(np.float32)
-    y = (np.arange(low[1], high[1])[:, None] + 0.5 - start[1]).astype(np.float32)
-    along = (end - start).astype(np.float32)
-    part = np.clip((x * along[0] + y * along[1]) / max(float(along @ along), 1e-9), 0, 1)
-    away = np.sqrt((x - part * along[0]) ** 2 + (y - part * along[1]) ** 2)
-    place = picture[low[1] : high[1], low[0] : high[0]]
-    near = away < reach
-    cover = np.clip(width / 2 + 0.5 - away[near], 0, 1)[:, None]
-    under = 1 - np.clip(width / 2 + rim + 0.5 - away[near], 0, 1)[:, None] if rim else 1 - cover
-    place[near] = np.round(place[near] * under + np.asarray(colour) * cover)
+def _blocks(clip: SpooledClip) -> Iterator[_Block]:
+    assert clip.facts.filmed is not None
+    camera = clip.facts.filmed.film.intrinsics
+    for rows in clip.blocks():
+        places = torch.from_numpy(rows["poses"] + rows["root_m"][:, None])
+        yield _Block(project(places, camera).double().numpy(), rows["frame_number"])
 
 
-def _figure(clip: PosedClip) -> _Figure:
-    assert clip.filmed is not None
-    body = clip.skeleton
-    points = project(clip.poses + clip.filmed.roots[:, None], clip.filmed.film.intrinsics).double().numpy()
-    bones = tuple((body.parent_indices[bone], bone, COLOURS[side_of(body, bone)]) for bone in body.bones)
-    return _Figure(points, clip.filmed.frames.numpy(), bones)
-
-
-def _draw(picture: NDArray[Any], points: NDArray[np.float64], figure: _Figure) -> None:
-    width = max(THINNEST_PX, WIDTH * picture.shape[0])
+def _draw(canvas: Canvas, points: NDArray[Any], figure: _Figure) -> None:
+    width = max(THINNEST_PX, WIDTH * canvas.height)
     for parent, bone, colour in figure.bones:
-        line(picture, points[parent], points[bone], colour, width, RIM_PX)
+        canvas.line(points[parent], points[bone], colour, width, RIM_PX)

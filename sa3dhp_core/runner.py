@@ -16,15 +16,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from sa3dhp_core import __version__
 from sa3dhp_core.atomic import PARTIAL, read_json, remove_partial, seeded, write_atomic, write_json, write_text
-from sa3dhp_core.engine import Engine
 from sa3dhp_core.engine.devices import need
 from sa3dhp_core.engine.memory import explained
+from sa3dhp_core.engine.quiet import QuietEngine
 from sa3dhp_core.engine.watching import watched
 from sa3dhp_core.engine_config import EngineConfig
 from sa3dhp_core.environment import describe_environment
@@ -39,6 +39,9 @@ from sa3dhp_core.ranks import is_first
 from sa3dhp_core.recipe import Recipe, check, load_recipe, to_toml
 from sa3dhp_core.results import RESULTS, Record, as_results, read_results, write_results
 from sa3dhp_core.sinks import ConsoleSink, JsonLinesSink, SinkBoard
+
+if TYPE_CHECKING:
+    from sa3dhp_core.engine import Engine
 
 DONE = "done.json"
 STAGES = "stages.json"
@@ -90,6 +93,8 @@ def run(
         RunError: `out` belongs to another recipe or is in use by another process.
         RecipeError: this machine has no such devices.
     """
+    from sa3dhp_core.engine import Engine
+
     check(recipe, host)
     need(recipe.engine)
     with _claimed(out, recipe):
@@ -231,7 +236,7 @@ def exportable(out: Path, host: Host, row: str | None = None) -> Exportable:
     """
     recipe = recipe_of(out)
     method = _method_that(recipe, host, out, "exportable", "model to export")
-    engine = Engine(EngineConfig(device="cpu"), recipe.seed, SinkBoard(()))
+    engine = QuietEngine(EngineConfig(device="cpu"), recipe.seed, SinkBoard(()))
     found: Exportable = method.exportable(_finished(out), engine, row)
     return found
 
@@ -261,9 +266,9 @@ def _method_that(recipe: Recipe, host: Host, out: Path, does: str, what: str, ex
     return method
 
 
-def _quiet_engine(recipe: Recipe) -> Engine:
+def _quiet_engine(recipe: Recipe) -> QuietEngine:
     """For what one process does, however many trained the run."""
-    return Engine(attrs.evolve(recipe.engine, devices=1, nodes=1), recipe.seed, SinkBoard(()))
+    return QuietEngine(attrs.evolve(recipe.engine, devices=1, nodes=1), recipe.seed, SinkBoard(()))
 
 
 def stage_folders(out: Path) -> dict[str, Path]:

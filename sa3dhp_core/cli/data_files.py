@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +24,8 @@ NOUNS = ("image_data", "keypoint_data", "pose_data")
 CAMERA_HEADS = ("camera", "recordings", "tracks", "frames", "fps", "3D on 2D, median px", "worst px")
 BONE_HEADS = ("bone to", "median m", "shortest subject", "longest subject", "varies within one")
 
+MOST = 12
+"""Names listed after one another; of more, the first are followed by a count."""
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the files lie.", show_default=False)]
 Id = Annotated[str, typer.Option("--as", metavar="ID", help="The data set that they are.", show_default=False)]
@@ -132,8 +134,8 @@ def _sheet(data: Any, path: Path, seed: int, id: str) -> list[str]:
 
 
 def _print(found: DataCheck, sheet: Path | None) -> None:
-    _counts("subjects", "frames", found.subjects)
-    _counts("splits", "recordings", found.splits)
+    print(f"subjects (frames): {counted(found.subjects)}")
+    print(f"splits (recordings): {counted(found.splits)}")
     console.print_table("", CAMERA_HEADS, map(_camera, found.cameras))
     if found.bones:
         console.print_table("", BONE_HEADS, map(_bone, found.bones))
@@ -145,8 +147,12 @@ def _print(found: DataCheck, sheet: Path | None) -> None:
         print("no problem found")
 
 
-def _counts(what: str, of: str, rows: Iterable[tuple[str, int]]) -> None:
-    print(f"{what} ({of}): " + ", ".join(f"{name or '-'} {count}" for name, count in rows))
+def counted(rows: Sequence[tuple[str, int]]) -> str:
+    """Names and numbers in a line: the first few, and how many more there are with how much."""
+    shown = [f"{name or '-'} {count}" for name, count in rows[:MOST]]
+    if others := rows[MOST:]:
+        shown.append(f"and {len(others)} more with {sum(count for _, count in others)}")
+    return ", ".join(shown)
 
 
 def _camera(camera: CameraCheck) -> tuple[object, ...]:

@@ -123,7 +123,7 @@ def predict(
     changes = [*(set_ or ()), *([f"boxes={dumps(str(boxes))}"] if boxes else ())]
     clips = runner.predict(out, host, source, changes)
     if smooth is not None:
-        clips, made_by = (smoothed(clip, smooth) for clip in clips), {**made_by, "smooth_hz": smooth}
+        clips, made_by = smoothed(clips, smooth), {**made_by, "smooth_hz": smooth}
     index = write_predictions(folder, clips, made_by, pictures)
     console.print_json(index) if json else console.print_predictions(index, folder)
 

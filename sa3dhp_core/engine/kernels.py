@@ -11,16 +11,18 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric.plugins import HalfPrecision, Precision
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from sa3dhp_core.engine_config import EngineConfig
 from sa3dhp_core.errors import RecipeError, nearest
+
+if TYPE_CHECKING:
+    from lightning_fabric.plugins import Precision
 
 MODES: Mapping[str, Mapping[str, Any]] = {
     "static": {"dynamic": False},
@@ -113,6 +115,8 @@ def _replace_forward(module: nn.Module, forward: Callable[..., Any]) -> None:
 
 def follow(module: nn.Module, numbers: Precision) -> None:
     """Let a frozen network compute in the precision of those that learn; half of a float32 weight is no gain here."""
+    from lightning_fabric.plugins import HalfPrecision, Precision  # what only predicts needs none of it
+
     if type(numbers) is Precision or isinstance(numbers, HalfPrecision):
         return
     forward = module.forward

@@ -16,11 +16,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
-
-from lightning_fabric import Fabric
+from typing import TYPE_CHECKING, Any
 
 from sa3dhp_core.errors import GroupError, Sa3dhpError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 GRACE_S = 3.0
 """What fails on one process mostly fails on all: so long the first one has to say it by itself."""

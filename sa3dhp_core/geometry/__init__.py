@@ -29,11 +29,12 @@ from sa3dhp_core.geometry.orthogonal import (
     rotation_z,
 )
 from sa3dhp_core.geometry.placing import root_in_circle
-from sa3dhp_core.geometry.smoothing import average_over_time, one_euro
+from sa3dhp_core.geometry.smoothing import OneEuro, average_over_time, one_euro
 
 __all__ = [
-    "act_on_cameras",
     "Ambiguity",
+    "OneEuro",
+    "act_on_cameras",
     "act_on_images",
     "act_on_keypoints",
     "act_on_parts",

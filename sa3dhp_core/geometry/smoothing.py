@@ -31,30 +31,54 @@ def average_over_time(track: Tensor, frames: int) -> Tensor:
 
 
 def one_euro(points: Tensor, fps: float, cutoff_hz: float, quick: float = QUICK) -> Tensor:
-    """Points ``(T, J, 3)`` in metres, smoothed by the One Euro filter (Casiez, Roussel, Vogel 2012), forward in time.
+    """Points ``(T, J, 3)`` in metres, smoothed by the One Euro filter at once; see `OneEuro`.
+
+    Raises:
+        DataError: a shape does not fit, or a rate or cutoff is not above 0.
+    """
+    return OneEuro(fps, cutoff_hz, quick)(points)
+
+
+class OneEuro:
+    """The One Euro filter (Casiez, Roussel, Vogel 2012), forward in time over points that come a few at a time.
 
     A low-pass filter whose cutoff is ``cutoff_hz + quick * speed``: what stands still is calmed, what moves fast lags
     little. The speed is that of the point, not of each coordinate, so that turned points are smoothed alike.
 
     Args:
-        points: one frame after another; the first comes back as it is.
         fps: frames per second.
         cutoff_hz: of a point at rest; the lower, the smoother.
         quick: hertz for each metre a second.
 
     Raises:
-        DataError: a shape does not fit, or a rate or cutoff is not above 0.
+        DataError: a rate or cutoff is not above 0.
     """
-    need(points, "points", None, None, 3)
-    for name, value in (("fps", fps), ("cutoff", cutoff_hz)):
-        if not (math.isfinite(value) and value > 0):
-            raise DataError(f"impossible {name}", found=value, expected="hertz, above 0")
-    calm, kept = points.clone(), _share(points.new_tensor(SPEED_HZ), fps)
-    speed = torch.zeros_like(points[0]) if len(points) else None
-    for now, before, out in zip(points[1:], calm[:-1], calm[1:], strict=True):
-        speed = speed + kept * ((now - before) * fps - speed)
-        out.copy_(before + _share(cutoff_hz + quick * speed.norm(dim=-1, keepdim=True), fps) * (now - before))
-    return calm
+
+    def __init__(self, fps: float, cutoff_hz: float, quick: float = QUICK) -> None:
+        for name, value in (("fps", fps), ("cutoff", cutoff_hz)):
+            if not (math.isfinite(value) and value > 0):
+                raise DataError(f"impossible {name}", found=value, expected="hertz, above 0")
+        self._fps, self._cutoff_hz, self._quick = fps, cutoff_hz, quick
+        self._last: tuple[Tensor, Tensor] | None = None
+
+    def __call__(self, points: Tensor) -> Tensor:
+        """Points ``(T, J, 3)`` in metres that follow those of the last call, smoothed; the very first stays as it is.
+
+        Raises:
+            DataError: a shape does not fit.
+        """
+        need(points, "points", None, None, 3)
+        calm, kept = points.clone(), _share(points.new_tensor(SPEED_HZ), self._fps)
+        for now, out in zip(points, calm, strict=True):
+            if self._last is None:
+                self._last = now.clone(), torch.zeros_like(now)
+                continue
+            before, speed = self._last
+            speed = speed + kept * ((now - before) * self._fps - speed)
+            cutoff = self._cutoff_hz + self._quick * speed.norm(dim=-1, keepdim=True)
+            self._last = before + _share(cutoff, self._fps) * (now - before), speed
+            out.copy_(self._last[0])
+        return calm
 
 
 def _share(cutoff_hz: Tensor, fps: float) -> Tensor:

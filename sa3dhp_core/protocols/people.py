@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import attrs
-from numpy.typing import NDArray
 from torch import Tensor
 
-Draw = Callable[[int, NDArray[Any]], None]
-"""Changes picture number n, ``(H, W, 3)`` uint8 RGB, in place."""
+from sa3dhp_core.canvas import Canvas
+
+Draw = Callable[[int, Canvas], None]
+"""Draws upon picture number n of a film; it is called for the pictures in their order."""
 
 
 @attrs.frozen(eq=False)

@@ -25,9 +25,26 @@ class Filmed:
     roots: Tensor
 
 
+@attrs.frozen
+class Part:
+    """Where poses belong that are given a few at a time, so that no clip is too long to be held.
+
+    The parts of one clip come one after another in time, those of other clips between them.
+
+    Attributes:
+        clip: number of the clip from 0; clips are listed in this order.
+        first: number of the part's first pose in its clip.
+    """
+
+    clip: int
+    first: int
+
+
 @attrs.frozen(eq=False)
 class PosedClip:
     """What a method's ``predict(folders, engine, source, changes) -> Iterator[PosedClip]`` gives: a clip of one person.
+
+    T counts the poses of the clip, or of the part of it that this is.
 
     Attributes:
         name: subject or track, clip and camera.
@@ -36,9 +53,10 @@ class PosedClip:
         poses: ``(T, J, 3)`` metres, root-relative, camera frame (x right, y down, z away), on the CPU.
         seen: ``(T, J)`` whether each joint was seen; where it was not, its place is the model's guess.
         licence: of what the poses were made of.
-        start_s: time of the first pose, seconds.
+        start_s: time of the clip's first pose, seconds.
         model: which of the run's models made them, where it has several.
         filmed: where they are seen, if they were made of a film.
+        part: which part of which clip this is; None for a whole one.
     """
 
     name: ClipName
@@ -50,3 +68,4 @@ class PosedClip:
     start_s: float = 0.0
     model: str = ""
     filmed: Filmed | None = None
+    part: Part | None = None

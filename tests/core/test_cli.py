@@ -13,6 +13,7 @@ import pytest
 import sa3dhp_core
 from sa3dhp_core.cards import card_ids
 from sa3dhp_core.cli.console import print_results
+from sa3dhp_core.cli.data_files import counted
 from sa3dhp_core.recipe import load_recipe
 
 Distribute = Callable[..., str]
@@ -345,3 +346,9 @@ def test_a_run_ends_with_its_table_and_the_files_that_exist(
     assert paths == [f"results: {out / 'results.json'}", *([f"report: {out / 'report.html'}"] if page else [])]
     again = call("run", str(recipe), "--out", str(out), "--json", only=name)
     assert json.loads(again.stdout) == json.loads((out / "results.json").read_text())
+
+
+def test_long_lists_of_subjects_end_in_a_count() -> None:
+    few = [(f"im{number:04d}", number) for number in range(1, 13)]
+    assert counted(few[:2]) == "im0001 1, im0002 2" and counted([("", 3)]) == "- 3" and counted(few).endswith("12")
+    assert counted([*few, ("im0013", 13), ("im0014", 14)]) == counted(few) + ", and 2 more with 27"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sa3dhp_core.errors import DataError
-from sa3dhp_core.geometry import average_over_time, one_euro
+from sa3dhp_core.geometry import OneEuro, average_over_time, one_euro
 
 
 @given(seed=st.integers(0, 999), length=st.integers(1, 12), frames=st.integers(0, 9))
@@ -62,6 +62,13 @@ def test_one_euro_calms_what_rests_follows_what_moves_and_turns_with_the_camera(
     turn = torch.linalg.qr(torch.randn(3, 3, generator=generator, dtype=torch.float64)).Q
     assert torch.allclose(one_euro(noise @ turn, 30.0, 1.0), calm @ turn, atol=1e-12)
     assert torch.equal(one_euro(noise[:1], 30.0, 1.0), noise[:1]) and len(one_euro(noise[:0], 30.0, 1.0)) == 0
+
+
+def test_one_euro_goes_on_where_it_was() -> None:
+    points = torch.randn(20, 3, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    filtered = OneEuro(25.0, 0.8)
+    parts = [filtered(part) for part in points.split([1, 7, 0, 12])]
+    assert torch.equal(torch.cat(parts), one_euro(points, 25.0, 0.8))
 
 
 @pytest.mark.parametrize("cutoff", [0.0, -1.0, float("nan")])

@@ -7,6 +7,8 @@ import json
 import re
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,11 @@ import numpy as np
 import pytest
 import torch
 
-from sa3dhp_core.poses_page import MOST, poses_page
+from sa3dhp_core import poses_page as module
+from sa3dhp_core.pose_spool import Spool
+from sa3dhp_core.poses_page import MOST
+from sa3dhp_core.protocols.prediction import PosedClip
+from tests.core.test_pose_spool import spooled
 from tests.core.test_predictions import clip
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -37,6 +43,12 @@ setTimeout(() => {
   }, 100);
 }, 100);
 </script>"""
+
+
+def poses_page(clips: Sequence[PosedClip], *words: Any) -> str:
+    """The page of clips that are given at once."""
+    with tempfile.TemporaryDirectory() as folder, Spool(Path(folder)) as spool:
+        return module.poses_page([spooled(spool, one) for one in clips], *words)
 
 
 def told(page: str) -> Any:
@@ -71,7 +83,8 @@ def test_long_films_are_thinned() -> None:
     page = poses_page([long], "overlay.mp4", "long")
     (person,) = told(page)["people"]
     assert len(poses_mm(person)) == (2 * MOST + 1) // 3 + 1 and abs(person["fps"] - 25 / 3) < 1e-9
-    assert len(page) < 4_000_000
+    assert len(page) < 4_000_000 and f"Of {2 * MOST + 1} poses one in 3 is shown" in page
+    assert "is shown here" not in poses_page([clip("a", "", "")], "overlay.mp4", "short")
 
 
 @pytest.mark.slow

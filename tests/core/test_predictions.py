@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ import numpy as np
 import pytest
 import torch
 
+from sa3dhp_core import pose_spool
 from sa3dhp_core.atomic import read_json
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError
-from sa3dhp_core.geometry import forward_kinematics, standard_lengths
-from sa3dhp_core.predictions import INDEX, write_predictions
-from sa3dhp_core.protocols.prediction import PosedClip
+from sa3dhp_core.geometry import forward_kinematics, one_euro, standard_lengths
+from sa3dhp_core.predictions import INDEX, smoothed, write_predictions
+from sa3dhp_core.protocols.prediction import Filmed, Part, PosedClip
 from sa3dhp_core.types import ClipName
 
 BODY = skeleton()
@@ -30,6 +32,17 @@ def clip(*name: str, frames: int = 3, **changes: Any) -> PosedClip:
     seen[0, BODY.index("head")] = False
     poses = forward_kinematics(directions, standard_lengths(BODY), BODY)
     return attrs.evolve(PosedClip(ClipName(*name), 25.0, BODY, poses, seen, "own work"), **changes)
+
+
+def parts_of(clips: Sequence[PosedClip], length: int) -> Iterator[PosedClip]:
+    """Clips a few poses at a time, in turn."""
+    for first in range(0, max(len(one.poses) for one in clips), length):
+        for number, one in enumerate(clips):
+            some = slice(first, first + length)
+            filmed = one.filmed and Filmed(one.filmed.film, one.filmed.frames[some], one.filmed.roots[some])
+            if len(one.poses[some]):
+                changes = {"poses": one.poses[some], "seen": one.seen[some], "filmed": filmed}
+                yield attrs.evolve(one, **changes, part=Part(number, first))
 
 
 def test_npz_and_json_hold_poses_times_and_what_they_are(tmp_path: Path) -> None:
@@ -89,3 +102,38 @@ def test_no_clip_and_no_pose_are_named_and_no_index_is_left(tmp_path: Path) -> N
     assert sorted(path.name for path in (tmp_path / "bad").iterdir()) == [
         f"S1_walk_0.{k}" for k in ("bvh", "json", "npz")
     ]
+
+
+@pytest.mark.parametrize("block", [2, 1024])
+def test_clips_in_parts_are_the_clips_at_once(block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same bytes in every file, smoothed or not, however poses come and are read back."""
+    clips = [clip("b", "film", "", frames=7), clip("a", "film", "", frames=5, start_s=0.2)]
+    for name, given in (("plain", clips), ("smooth", list(smoothed(clips, 1.5)))):
+        write_predictions(tmp_path / name, given, {})
+    monkeypatch.setattr(pose_spool, "BLOCK", block)
+    write_predictions(tmp_path / "plain parts", parts_of(clips, 3), {})
+    write_predictions(tmp_path / "smooth parts", smoothed(parts_of(clips, 2), 1.5), {})
+    for name in ("plain", "smooth"):
+        for path in (tmp_path / name).iterdir():
+            again = tmp_path / f"{name} parts" / path.name
+            if path.suffix == ".npz":
+                with np.load(path) as one, np.load(again) as other:
+                    assert list(one) == list(other) and all(np.array_equal(one[key], other[key]) for key in one)
+            else:
+                assert path.read_bytes() == again.read_bytes()
+    with np.load(tmp_path / "smooth" / "b_film.npz") as file:
+        assert np.array_equal(file["poses"], one_euro(clips[0].poses, 25.0, 1.5).numpy())
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, DataError("the film is torn")])
+def test_what_ends_early_leaves_whole_files_or_no_folder(error: Any, tmp_path: Path) -> None:
+    def torn(first: PosedClip) -> Iterator[PosedClip]:
+        yield first
+        raise error
+
+    with pytest.raises(BaseException, match=None if error is KeyboardInterrupt else "torn"):  # noqa: PT011
+        write_predictions(tmp_path / "new" / "parts", torn(clip("a", "", "", part=Part(0, 0))), {})
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(BaseException):  # noqa: B017, PT011
+        write_predictions(tmp_path / "whole", torn(clip("a", "", "")), {})
+    assert sorted(path.name for path in (tmp_path / "whole").iterdir()) == ["a.bvh", "a.json", "a.npz"]

@@ -15,6 +15,7 @@ from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.geometry import crop, project, virtual_camera
 from sa3dhp_core.protocols.detection import Detector
+from sa3dhp_datasets.ahead import ahead
 from sa3dhp_datasets.beside import Truth, companion, intrinsics_of
 from sa3dhp_datasets.config import VideoFolderConfig
 from sa3dhp_datasets.footage import Footage, frames
@@ -135,15 +136,34 @@ def plan_of(footage: Footage, config: VideoFolderConfig, tracks: tuple[Track, ..
 
 def cut(footage: Footage, plan: Plan, size: int) -> Iterator[tuple[list[int], Tensor]]:
     """The plan's crops, video frame by video frame: their rows of the plan, and ``(N, 3, size, size)`` uint8."""
-    wanted: dict[int, list[int]] = {}
-    for row, frame in enumerate(plan.frames.tolist()):
-        wanted.setdefault(frame, []).append(row)
+    wanted = RowsOfFrames(plan.frames)
     camera = plan.camera.float()
-    for index, picture in frames(footage, wanted):
-        rows = wanted[index]
+    for index, picture in ahead(frames(footage, wanted)):
+        rows = wanted.of(index)
         image = torch.from_numpy(picture).permute(2, 0, 1)
         crops = crop(image, camera, plan.rotation[rows].float(), plan.intrinsics[rows].float(), size)
         yield rows, crops.clamp_(0, 1).mul_(255).round_().to(torch.uint8)
+
+
+class RowsOfFrames:
+    """Which rows of a plan each video frame gives; a container of the frames that give any.
+
+    Args:
+        frames: ``(N,)`` video frame of each row.
+    """
+
+    def __init__(self, frames: NDArray[np.int64]) -> None:
+        self._order = np.argsort(frames, kind="stable")
+        self._frames = frames[self._order]
+
+    def __contains__(self, frame: object) -> bool:
+        return bool(self.of(frame))
+
+    def of(self, frame: object) -> list[int]:
+        """Rows, rising."""
+        first, end = (np.searchsorted(self._frames, frame, side) for side in ("left", "right"))
+        rows: list[int] = self._order[first:end].tolist()
+        return rows
 
 
 def decode_crops(footage: Footage, plan: Plan, size: int, out: NDArray[np.uint8]) -> None:

@@ -16,7 +16,7 @@ from sa3dhp_datasets.beside import companion, intrinsics_of
 from sa3dhp_datasets.config import VideoFolderConfig
 from sa3dhp_datasets.crops import Plan, boxes_file, cut, plan_of, tracks_of
 from sa3dhp_datasets.drawn_video import write_drawn
-from sa3dhp_datasets.footage import LONE_FPS, Footage, frames, probe, stills
+from sa3dhp_datasets.footage import LONE_FPS, Footage, probe, shown, stills
 from sa3dhp_datasets.inputs import in_order
 from sa3dhp_datasets.layouts import is_archive
 
@@ -75,8 +75,7 @@ class VideoFilm:
 
     def redraw(self, path: Path, draw: Draw) -> None:
         """See `Film.redraw`."""
-        every = range(len(self._footage.times_s))
-        write_drawn(path, self._footage.times_s, frames(self._footage, every), draw)
+        write_drawn(path, self._footage.times_s, shown(self._footage), draw)
 
     def _person(self, number: int) -> Person:
         start, end = self._plan.starts[number : number + 2]
@@ -134,7 +133,7 @@ def _notes(footage: Footage, config: VideoFolderConfig, plan: Plan) -> Iterator[
     source = intrinsics_of(footage, config.focal_px, config.fov_deg)[1]
     if source.startswith("assumed"):
         yield f"focal length {source}; --set focal_px=… if you know it"
-    if footage.files and not config.fps:
+    if footage.images and not config.fps:
         yield f"images taken as {LONE_FPS:g} a second; --set fps=… if you know it"
     if plan.left_out:
         yield f"{plan.left_out} tracks shorter than {config.min_frames} frames are left out"

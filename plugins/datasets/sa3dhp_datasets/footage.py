@@ -1,4 +1,4 @@
-"""Videos and numbered images through PyAV: what they hold, and their frames one at a time. Crops nothing."""
+"""Videos through PyAV, and image files taken for one: what they hold, and their frames one at a time. Crops nothing."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from sa3dhp_core.errors import DataError
+from sa3dhp_datasets.pictures import ImageFiles
 
 LONE_FPS = 25.0
 """Said of a single picture, which has no rate."""
@@ -20,18 +21,34 @@ LONE_FPS = 25.0
 
 @attrs.frozen
 class Footage:
-    """A video's size in pixels, and when each frame is shown, in seconds from the first; `files` if it is images."""
+    """A video's size in pixels, and when each frame is shown, in seconds from the first; `images` if it is files.
+
+    It is the `ReducedPictures` of a shot.
+    """
 
     path: Path
     width: int
     height: int
     times_s: NDArray[np.float64]
-    files: tuple[Path, ...] = ()
+    images: ImageFiles | None = None
 
     @property
     def fps(self) -> float:
         """Mean frames a second."""
         return (len(self.times_s) - 1) / float(self.times_s[-1]) if len(self.times_s) > 1 else LONE_FPS
+
+    def __len__(self) -> int:
+        return len(self.times_s)
+
+    def frames(self, wanted: Container[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """See `frames`."""
+        return frames(self, wanted)
+
+    def reduced(
+        self, wanted: Mapping[int, Collection[int]], threads: int
+    ) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
+        """See `reduced`."""
+        return reduced(self, wanted, threads)
 
 
 def probe(path: Path) -> Footage:
@@ -72,21 +89,21 @@ def stills(path: Path, files: Sequence[Path], fps: float) -> Footage:
     Raises:
         DataError: the first is no image that can be read.
     """
-    size, lone = None, Footage(path, 0, 0, np.zeros(1), tuple(files[:1]))
-    for _, frame in _decoded(lone):
-        size = (frame.width, frame.height)
-    if size is None:
-        raise DataError("no image", where=str(files[0]), expected="an image")
-    return Footage(path, *size, np.arange(len(files)) / fps, tuple(files))
+    images = ImageFiles.open(files)
+    return Footage(path, images.width, images.height, np.arange(len(files)) / fps, images)
 
 
 def frames(footage: Footage, wanted: Container[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """The wanted frames in the order shown: index and ``(H, W, 3)`` RGB; one at a time in memory.
 
     Raises:
-        DataError: the video cannot be decoded to its end, changes size, or is flagged as turned.
+        DataError: the video cannot be decoded to its end, changes size, or is flagged as turned; an image is missing,
+            damaged or of another size.
     """
-    for number, frame in _counted(footage):
+    if footage.images is not None:
+        yield from footage.images.frames(wanted)
+        return
+    for number, frame in enumerate(_decoded(footage)):
         if number in wanted:
             yield number, _rgb(frame)
 
@@ -108,10 +125,19 @@ def reduced(
         DataError: as `frames`.
     """
     rooms: dict[int, VideoReformatter] = {}
-    for number, frame in _counted(footage, threads):
+    for number, frame in enumerate(shown(footage, threads)):
         for factor in wanted.get(number, ()):
             room = rooms.setdefault(factor, VideoReformatter())
             yield number, factor, _rgb(frame if factor == 1 else _smaller(frame, factor, room))
+
+
+def shown(footage: Footage, threads: int = 0) -> Iterator[av.VideoFrame]:
+    """All frames as they are encoded, decoded by so many threads; raises `DataError` as `frames` does."""
+    if footage.images is None:
+        yield from _decoded(footage, threads)
+        return
+    for _, picture in footage.images.frames(range(len(footage))):
+        yield av.VideoFrame.from_ndarray(picture, format="rgb24")
 
 
 def _smaller(frame: av.VideoFrame, factor: int, room: VideoReformatter) -> av.VideoFrame:
@@ -123,40 +149,34 @@ def _rgb(frame: av.VideoFrame) -> NDArray[np.uint8]:
     return np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
 
 
-def _counted(footage: Footage, threads: int = 0) -> Iterator[tuple[int, av.VideoFrame]]:
-    """All frames with their numbers; raises as `frames` says."""
-    count = 0
-    for where, frame in _decoded(footage, threads):
-        if (frame.width, frame.height) != (footage.width, footage.height):
-            found = f"{frame.width} x {frame.height} at frame {count}"
-            expected = f"{footage.width} x {footage.height}"
-            raise DataError("the frame size changes", where=where, found=found, expected=expected)
-        if getattr(frame, "rotation", 0):
-            raise DataError(
-                "the video is flagged as turned",
-                where=where,
-                found=f"{frame.rotation} degrees",
-                hint="re-encode it upright (ffmpeg does so by default), with boxes to match",
-            )
-        if frame.is_corrupt:
-            raise DataError("a damaged frame", where=f"{where}: frame {count}", hint="copy the file again")
-        yield count, frame
-        count += 1
-    if count < len(footage.times_s):
-        due = len(footage.times_s)
-        raise DataError("the video is truncated", where=str(footage.path), found=f"{count} frames", expected=due)
+def _decoded(footage: Footage, threads: int = 0) -> Iterator[av.VideoFrame]:
+    """All frames of a video, each looked at; decoding goes ahead on other cores, unless in one thread."""
+    count, where = 0, str(footage.path)
+    try:
+        with av.open(where) as container:
+            container.streams.video[0].thread_type = "AUTO"
+            container.streams.video[0].codec_context.thread_count = threads
+            for frame in container.decode(video=0):
+                _check(frame, footage, count)
+                yield frame
+                count += 1
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise DataError(f"the video cannot be decoded: {error}", where=where) from error
+    if count < len(footage):
+        raise DataError("the video is truncated", where=where, found=f"{count} frames", expected=len(footage))
 
 
-def _decoded(footage: Footage, threads: int = 0) -> Iterator[tuple[str, av.VideoFrame]]:
-    """All frames and the file of each; decoding goes ahead on other cores, unless in one thread."""
-    for path in footage.files or (footage.path,):
-        try:
-            with av.open(str(path)) as container:
-                if not container.streams.video:
-                    raise DataError("no picture in the file", where=str(path), expected="an image")
-                container.streams.video[0].thread_type = "AUTO"
-                container.streams.video[0].codec_context.thread_count = threads
-                yield from ((str(path), frame) for frame in container.decode(video=0))
-        except (av.error.FFmpegError, OSError, ValueError) as error:
-            what = "image" if footage.files else "video"
-            raise DataError(f"the {what} cannot be decoded: {error}", where=str(path)) from error
+def _check(frame: av.VideoFrame, footage: Footage, number: int) -> None:
+    where = str(footage.path)
+    if (frame.width, frame.height) != (footage.width, footage.height):
+        found, expected = f"{frame.width} x {frame.height} at frame {number}", f"{footage.width} x {footage.height}"
+        raise DataError("the frame size changes", where=where, found=found, expected=expected)
+    if getattr(frame, "rotation", 0):
+        raise DataError(
+            "the video is flagged as turned",
+            where=where,
+            found=f"{frame.rotation} degrees",
+            hint="re-encode it upright (ffmpeg does so by default), with boxes to match",
+        )
+    if frame.is_corrupt:
+        raise DataError("a damaged frame", where=f"{where}: frame {number}", hint="copy the file again")

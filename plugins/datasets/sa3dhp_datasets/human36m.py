@@ -19,10 +19,10 @@ from sa3dhp_core.host import Host
 from sa3dhp_datasets.cdf_file import read_cdf
 from sa3dhp_datasets.config import RecordingsConfig, ShotImagesConfig, ShotKeypointsConfig, ShotMotionConfig
 from sa3dhp_datasets.expected_arrays import array_of, need_unit
+from sa3dhp_datasets.footage import probe
 from sa3dhp_datasets.human36m_cameras import Camera, metadata_of, read_rig
 from sa3dhp_datasets.human36m_files import FLAT, LAYOUT, MONO, VIDEOS, Subject, View, subjects_of
 from sa3dhp_datasets.layouts import data_folder
-from sa3dhp_datasets.pictures import VideoPictures
 from sa3dhp_datasets.shot_images import ShotImages
 from sa3dhp_datasets.shot_keypoints import ShotKeypoints
 from sa3dhp_datasets.shot_motion import ShotMotion
@@ -106,4 +106,4 @@ def _pose(path: Path, axes: int, what: str) -> Array:
 
 
 def _pictures(subject: Subject, view: View) -> Pictures:
-    return VideoPictures.open(subject.file(VIDEOS, view))
+    return probe(subject.file(VIDEOS, view))

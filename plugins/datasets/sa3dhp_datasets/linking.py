@@ -10,7 +10,6 @@ from collections.abc import Iterable
 
 import attrs
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from sa3dhp_datasets.tracks import Boxes
 
@@ -56,6 +55,8 @@ def link(detections: Iterable[tuple[int, Boxes]], max_gap: int) -> dict[int, dic
         detections: frame numbers, rising, and the boxes ``(K, 4)`` x, y, width, height found in each.
         max_gap: frames in which a track may be unseen before it ends.
     """
+    from scipy.optimize import linear_sum_assignment  # a third of a second, and only detections need it
+
     going: list[_Open] = []
     done: list[_Open] = []
     for frame, boxes in detections:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from sa3dhp_core.errors import DataError
-from sa3dhp_datasets.pictures import ImageFiles, VideoPictures, numbered
+from sa3dhp_datasets.footage import probe
+from sa3dhp_datasets.pictures import ImageFiles, numbered
 from sa3dhp_datasets.shots import Pictures
 from sa3dhp_datasets.skeletool_file import StudioCamera
 
@@ -44,7 +45,7 @@ def open_pictures(place: Path, camera: str, studio: StudioCamera) -> Pictures:
 def _found(place: Path, camera: str) -> tuple[Pictures, Path]:
     video = place / "imageSequence" / f"video_{camera}.avi"
     if video.is_file():
-        return VideoPictures.open(video), video
+        return probe(video), video
     folders = [
         (place / "imageSequence", f"img_{camera}_"),
         *((place / name / f"video_{camera}", "") for name in _FOLDERS),

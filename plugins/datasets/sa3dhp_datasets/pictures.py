@@ -1,9 +1,9 @@
-"""Pictures of a shot: a video, or image files in order. Cuts nothing."""
+"""Image files in order as the pictures of a shot or film; those of a video are `footage.Footage`. Cuts nothing."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 import attrs
@@ -12,45 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from sa3dhp_core.errors import DataError
-from sa3dhp_datasets.footage import Footage, frames, probe, reduced
 
 _WIDEST_GAP = 1000
 """Numbers to pictures, above which the numbers are something else."""
-
-
-@attrs.frozen(eq=False)
-class VideoPictures:
-    """The frames of a video file."""
-
-    footage: Footage
-
-    @classmethod
-    def open(cls, path: Path) -> VideoPictures:
-        """Read what it holds; see `probe` for errors."""
-        return cls(probe(path))
-
-    @property
-    def width(self) -> int:
-        """Pixels."""
-        return self.footage.width
-
-    @property
-    def height(self) -> int:
-        """Pixels."""
-        return self.footage.height
-
-    def __len__(self) -> int:
-        return len(self.footage.times_s)
-
-    def frames(self, wanted: Container[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        """See `Pictures`; raises `DataError` for what cannot be decoded."""
-        return frames(self.footage, wanted)
-
-    def reduced(
-        self, wanted: Mapping[int, Collection[int]], threads: int
-    ) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
-        """See `ReducedPictures`; raises `DataError` for what cannot be decoded."""
-        return reduced(self.footage, wanted, threads)
 
 
 @attrs.frozen(eq=False)

@@ -15,10 +15,10 @@ from sa3dhp_core.errors import DataError
 from sa3dhp_core.host import Host
 from sa3dhp_datasets.config import RecordingsConfig, ShotImagesConfig, ShotKeypointsConfig, ShotMotionConfig
 from sa3dhp_datasets.expected_arrays import array_of, need_equal, need_unit
+from sa3dhp_datasets.footage import Footage, probe
 from sa3dhp_datasets.layouts import data_folder, files_under, nothing_found
 from sa3dhp_datasets.lens import Array, Lens
 from sa3dhp_datasets.mat_file import read_mat
-from sa3dhp_datasets.pictures import VideoPictures
 from sa3dhp_datasets.shot_images import ShotImages
 from sa3dhp_datasets.shot_keypoints import ShotKeypoints
 from sa3dhp_datasets.shot_motion import ShotMotion
@@ -113,9 +113,9 @@ def _meets_picture(boxes: Array) -> NDArray[np.bool_]:
     return np.all((high > 0) & (low < [WIDTH, HEIGHT]), axis=1)
 
 
-def open_video(path: Path) -> VideoPictures:
+def open_video(path: Path) -> Footage:
     """A clip's video; raises `DataError` where it cannot be read, or is of another size than the camera's."""
-    pictures = VideoPictures.open(path)
+    pictures = probe(path)
     if (pictures.width, pictures.height) != (WIDTH, HEIGHT):
         found, expected = f"{pictures.width} x {pictures.height}", f"{WIDTH} x {HEIGHT}"
         raise DataError("a video of another size", where=str(path), found=found, expected=expected)

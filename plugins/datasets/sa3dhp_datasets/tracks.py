@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -41,12 +42,8 @@ def read_boxes(path: Path, width: int, height: int, frames: int) -> dict[int, di
         DataError: naming the line: no JSON, a key missing or of wrong type, a box without size or wholly outside the
             frame, a frame that the video lacks, a repeated box; or no line at all.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (UnicodeDecodeError, OSError) as error:
-        raise DataError(f"the boxes cannot be read: {error}", where=str(path)) from error
     tracks: dict[int, dict[int, Boxes]] = {}
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(_lines(path), 1):
         if not line.strip():
             continue
         where = f"{path}: line {number}"
@@ -76,6 +73,14 @@ def read_boxes(path: Path, width: int, height: int, frames: int) -> dict[int, di
             hint="remove the file to use whole frames",
         )
     return tracks
+
+
+def _lines(path: Path) -> Iterator[str]:
+    try:
+        with path.open(encoding="utf-8") as file:
+            yield from file
+    except (UnicodeDecodeError, OSError) as error:
+        raise DataError(f"the boxes cannot be read: {error}", where=str(path)) from error
 
 
 def _line(line: str, where: str) -> tuple[int, int, list[float]]:

@@ -10,9 +10,8 @@ from sa3dhp_core.protocols.detection import Detector
 from sa3dhp_datasets.beside import read_truth
 from sa3dhp_datasets.config import ShotImagesConfig, VideoFolderConfig
 from sa3dhp_datasets.crops import calmed, tracks_of
-from sa3dhp_datasets.footage import probe
+from sa3dhp_datasets.footage import Footage, probe
 from sa3dhp_datasets.inputs import SPLITS
-from sa3dhp_datasets.pictures import VideoPictures
 from sa3dhp_datasets.recorded_people import recorded_lens, recorded_people
 from sa3dhp_datasets.shot_images import ShotImages
 from sa3dhp_datasets.shots import Shot
@@ -38,8 +37,13 @@ def _shot(
         people=tuple(recorded_people(lens, tracks, truth)),
         where=str(video),
         split=split,
-        pictures=partial(VideoPictures, footage),
+        pictures=partial(_itself, footage),
     )
+
+
+def _itself(footage: Footage) -> Footage:
+    """A footage is its pictures; other processes can be sent a function of a module."""
+    return footage
 
 
 def shots_of(

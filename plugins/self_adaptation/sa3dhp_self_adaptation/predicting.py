@@ -15,7 +15,7 @@ from sa3dhp_core.errors import RecipeError, RunError, nearest
 from sa3dhp_core.geometry import root_in_circle
 from sa3dhp_core.overrides import override
 from sa3dhp_core.protocols.people import Crops, Film
-from sa3dhp_core.protocols.prediction import Filmed, PosedClip
+from sa3dhp_core.protocols.prediction import Filmed, Part, PosedClip
 from sa3dhp_core.types import ClipName
 from sa3dhp_self_adaptation.config import Row
 from sa3dhp_self_adaptation.row_stages import SKIPPED, crop_size, predictor_of
@@ -62,33 +62,35 @@ def predict(
     """
     row = row_of(method, _named(changes))
     film = _film(method, folders, source, [change for change in changes if not _of_row(change)])
+    people = film.people
     method.space.load_pose_prior(folders["pose_prior"], device)
-    predictor = _predictor(method, folders, device, row)
-    poses, roots = posed(film, predictor, len(method.space.skeleton))
-    for person, pose, root in zip(film.people, poses, roots, strict=True):
+    for who, moments, poses, roots in posed(film, _predictor(method, folders, device, row)):
+        person = people[who]
         yield PosedClip(
             ClipName(person.name, source.stem, ""),
             film.fps,
             method.space.skeleton,
-            pose,
-            torch.ones(pose.shape[:2], dtype=torch.bool),
+            poses,
+            torch.ones(poses.shape[:2], dtype=torch.bool),
             film.licence,
             start_s=person.start_s,
             model=row.name,
-            filmed=Filmed(film, person.frames, root),
+            filmed=Filmed(film, person.frames[moments], roots),
+            part=Part(who, int(moments[0])),
         )
 
 
-def posed(film: Film, predictor: Predictor, joints: int) -> tuple[list[Tensor], list[Tensor]]:
-    """Poses ``(T, J, 3)`` and roots ``(T, 3)`` of each of a film's people, in the film's camera."""
-    poses = [torch.empty(len(person.frames), joints, 3) for person in film.people]
-    roots = [torch.empty(len(person.frames), 3) for person in film.people]
+def posed(film: Film, predictor: Predictor) -> Iterator[tuple[int, Tensor, Tensor, Tensor]]:
+    """Which of a film's people, some of their moments ``(T,)``, poses ``(T, J, 3)`` and roots ``(T, 3)`` in its camera.
+
+    They come in the order of the film, a few at a time.
+    """
     for crops in film.crops(CHUNK):
-        pose, root = _in_the_film(crops, predictor(crops.images), film.fill)
-        for number in crops.person.unique().tolist():
-            own = crops.person == number
-            poses[number][crops.moment[own]], roots[number][crops.moment[own]] = pose[own], root[own]
-    return poses, roots
+        poses, roots = _in_the_film(crops, predictor(crops.images), film.fill)
+        for who in crops.person.unique().tolist():
+            own = (crops.person == who).nonzero().squeeze(1)
+            own = own[crops.moment[own].argsort()]
+            yield who, crops.moment[own], poses[own], roots[own]
 
 
 def _in_the_film(crops: Crops, poses: Tensor, fill: float) -> tuple[Tensor, Tensor]:
