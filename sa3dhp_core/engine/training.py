@@ -32,8 +32,8 @@ from sa3dhp_core.engine.checkpoint import (
     save_weights,
 )
 from sa3dhp_core.engine.distribution import check_launch, is_split, strategy_of
-from sa3dhp_core.engine.sharding import Shards, part_of, split_state, whole_state
 from sa3dhp_core.engine.feeding import Feed, Served, batches_ahead
+from sa3dhp_core.engine.sharding import Shards, part_of, split_state, whole_state
 from sa3dhp_core.engine_config import EngineConfig
 from sa3dhp_core.errors import RecipeError, RunError, TrainingError
 from sa3dhp_core.protocols.task import Task
