@@ -87,7 +87,7 @@ class PartAttention(nn.Module):
         return values + _by_channel(self.norm, self.leave(torch.bmm(weight, value).transpose(0, 1)))
 
     def _greatest(self, told: Tensor) -> Tensor:
-        """``(J, N, C)`` to ``(N, parts, C)``. Split, not indexed: its gradient is written once, not once for each part."""
+        """``(J, N, C)`` to ``(N, parts, C)``. Split, not indexed: the gradient is written once, not once a part."""
         told = told if self._order is None else told[self._order]
         parts = [part.amax(dim=0) for part in told.split(self._sizes)]
         return torch.stack([parts[place] for place in self._places], dim=1)

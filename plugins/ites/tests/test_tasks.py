@@ -1,7 +1,8 @@
-"""Training tasks: what a cycle lifts leaves the running statistics as they are, and each loss counts by its weight."""
+"""Training tasks: what enters the running statistics and when, how each loss counts, how fast a student learns."""
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from sa3dhp_core.types import WHOLE
 from sa3dhp_ites import losses, plugin
 from sa3dhp_ites.config import StudentTraining, TeacherTraining
 from sa3dhp_ites.heads import Lifted, at_depth
-from sa3dhp_ites.tasks import Horizon, StudentTask, TeacherTask, optimizer, statistics_kept
+from sa3dhp_ites.running import settle, statistics_kept
+from sa3dhp_ites.tasks import Horizon, StudentTask, TeacherTask, optimizer
 
 BODY = skeleton()
 HOST = Host.of([*plugin.sa3dhp_lifters()])
@@ -114,6 +116,34 @@ def test_running_statistics_go_on_after_an_error_in_a_cycle() -> None:
         raise KeyError("lost")
     made.lift(torch.randn(8, len(BODY), 2))
     assert not torch.equal(before[0], statistics(made)[0])
+
+
+def test_settled_statistics_are_those_of_the_weights_as_they_are() -> None:
+    """On the batch that it settles on a lifter is in evaluation what it is in training; twice is as once."""
+    made, points = lifter(use="ites-graph", width=8, blocks=1), flat(400)
+    made.lift(torch.randn(8, len(BODY), 2))
+    weights = [value.clone() for value in made.parameters()]
+    told = made.units(points)
+    trained = made.lift(told).points.detach()
+    assert not torch.allclose(made.eval().lift(told).points, trained, atol=1e-3)
+    settle(made, [told])
+    assert torch.allclose(made.lift(told).points, trained, atol=1e-3) and not made.training
+    first = statistics(made)
+    settle(made.train(), [told])
+    assert made.training and all(torch.equal(a, b) for a, b in zip(first, statistics(made), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(weights, made.parameters(), strict=True))
+    settle(made, told.split(200))
+    halves = [sum(pair) / 2 for pair in zip(*(_alone(made, half) for half in told.split(200)), strict=True)]
+    assert torch.allclose(halves[0], statistics(made)[0]) and not torch.equal(first[1], statistics(made)[1])
+    made.lift(torch.randn(8, len(BODY), 2))
+    assert not torch.equal(first[0], statistics(made)[0])
+
+
+def _alone(made: Any, points: Tensor) -> list[Tensor]:
+    """Statistics of a copy that settles on one batch."""
+    copy = deepcopy(made)
+    settle(copy, [points])
+    return statistics(copy)
 
 
 class Slanted:
