@@ -16,26 +16,24 @@ from __future__ import annotations
 import json
 import math
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import attrs
-import torch
 import typer
 from _lifting import opened
 from _machine import command, machine
+from _watching import Watch, measured
 from torch import Tensor
 
 from sa3dhp_core.engine import Engine
-from sa3dhp_core.evaluation import evaluate, load_protocol
-from sa3dhp_core.geometry import fit_scale
 from sa3dhp_core.protocols.sink import SPEEDS
 from sa3dhp_core.recipe import load_recipe
 from sa3dhp_ites import losses, tasks
-from sa3dhp_ites.lifter import ItesLifter, lift_all, shapes_of_all
+from sa3dhp_ites.lifter import ItesLifter, shapes_of_all
 from sa3dhp_ites.training import TEACHER, teacher_task
 
 RESULTS = Path(__file__).parent / "results" / "lifting_drift.jsonl"
@@ -47,36 +45,14 @@ STEPS = {
 FACTORS = (0.0, 0.5, 0.75, 1.0)
 
 
-class Watch:
-    """The board of a training, which is told of its progress: measures after some steps."""
-
-    def __init__(self, steps: list[int], measure: Callable[[int, Mapping[str, float]], None]) -> None:
-        self._steps, self._measure = steps, measure
-
-    def stage_started(self, stage: str, steps: int | None) -> None:
-        """Nothing to show."""
-
-    def progress(self, stage: str, step: int, scalars: Mapping[str, float]) -> None:
-        """Measure, if this step is one of them."""
-        if step in self._steps:
-            self._measure(step, scalars)
-
-
-def measured(lifter: ItesLifter, keypoints: Tensor, truth: Tensor) -> dict[str, float]:
+def measured_teacher(lifter: ItesLifter, keypoints: Tensor, truth: Tensor) -> dict[str, float]:
     """Of one state of the teacher."""
-    lifter.eval()
-    poses, body = lift_all(lifter, keypoints), lifter.skeleton
-    found = {p: evaluate(load_protocol(p), poses, truth, body).value for p in ("ites-mpjpe", "ites-pa-mpjpe")}
-    for factor in FACTORS:
-        flatter = poses * poses.new_tensor([1.0, 1.0, factor])
-        found[f"ites-pa-mpjpe, depth x {factor}"] = evaluate(load_protocol("ites-pa-mpjpe"), flatter, truth, body).value
-    own, wanted = poses[..., 2], truth[..., 2]
-    found["correlation of depths"] = float(torch.cosine_similarity(own, wanted, dim=1).abs().mean())
-    found["size of depths"] = float(fit_scale(poses, truth)[..., 2].abs().mean() / wanted.abs().mean())
+    found = measured(lifter, keypoints, truth, FACTORS)
     if lifter.canonical:
-        shapes = shapes_of_all(lifter, keypoints)
+        lifter.eval()
+        shapes, body = shapes_of_all(lifter, keypoints), lifter.skeleton
         found["canonical spread, mm"] = 1000 * float(losses.spread(shapes, body.index(body.root)))
-    lifter.train()
+        lifter.train()
     return found
 
 
@@ -110,7 +86,7 @@ def main(
 
     def measure(done: int, scalars: Mapping[str, float]) -> None:
         at = {"step": done, "epoch": round(done * some.method.config.teaching.batch / len(some.data), 2)}
-        figures = measured(task.lifter, some.test_keypoints, some.test_truth)
+        figures = measured_teacher(task.lifter, some.test_keypoints, some.test_truth)
         logs = {name: value for name, value in scalars.items() if name not in SPEEDS}
         row = {**at, **logs, **figures, **facts}
         print(json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}), flush=True)

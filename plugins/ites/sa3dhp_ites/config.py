@@ -103,10 +103,11 @@ class DensityTraining:
 
 @attrs.frozen
 class StudentTraining(Optimisation):
-    """The student's training; 40 epochs."""
+    """The student's training; 40 epochs. The last key is not published; 0 leaves statistics as they ran along."""
 
     steps: int = _key(2160, "training steps", ge(1))
     distillation: float = _key(5.0, "weight of the distance between the student's and the teacher's depths", ge(0.0))
+    settle: int = _key(0, "batches that give batch normalisation its running statistics after the last step", ge(0))
 
 
 def _component(use: str, text: str) -> Any:

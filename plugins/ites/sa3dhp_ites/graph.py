@@ -2,6 +2,9 @@
 
 Edges and parts come from the skeleton's card. Messages travel through torch-geometric. Inside, joints are the first
 axis, ``(J, N, C)``: what a joint says is then one piece of memory, which is gathered and summed much faster.
+
+Where normalisation follows a linear map, the size of its weights means nothing to what it tells and all to how fast it
+turns: a gradient turns small weights far. They begin as the teacher's do, by `START`.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import softmax
 
 from sa3dhp_core.types import Skeleton
+from sa3dhp_ites.heads import START
 
 
 def edges(skeleton: Skeleton) -> Tensor:
@@ -43,7 +47,7 @@ class SemanticConvolution(MessagePassing):
         index = edges(skeleton)
         self.register_buffer("edge_index", index, persistent=False)
         self.register_buffer("told", torch.cat([index[1], torch.arange(len(skeleton))]), persistent=False)
-        self.own, self.other = nn.Linear(enter, leave, bias=False), nn.Linear(enter, leave, bias=False)
+        self.own, self.other = _small(enter, leave), _small(enter, leave)
         self.logits = nn.Parameter(0.1 * torch.randn(len(self.told), leave))
 
     def forward(self, values: Tensor) -> Tensor:
@@ -68,16 +72,25 @@ class PartAttention(nn.Module):
         super().__init__()
         inner = width // 2
         self.ask, self.tell = nn.Linear(width, inner, bias=False), nn.Linear(width, 2 * inner, bias=False)
-        self.leave, self.norm = nn.Linear(inner, width, bias=False), nn.BatchNorm1d(width)
-        self._groups = groups(skeleton)
+        self.leave, self.norm = _small(inner, width), nn.BatchNorm1d(width)
+        parts = groups(skeleton)
+        ranked = sorted(range(len(parts)), key=parts.__getitem__)
+        order = [joint for part in ranked for joint in parts[part]]
+        self._order = order if order != sorted(order) else None
+        self._sizes, self._places = [len(parts[part]) for part in ranked], [ranked.index(k) for k in range(len(parts))]
 
     def forward(self, values: Tensor) -> Tensor:
         """``(J, N, C)`` to the same."""
         told, ask = self.tell(values), self.ask(values).transpose(0, 1)
-        parts = torch.stack([told[list(group)].amax(dim=0) for group in self._groups], dim=1)
-        key, value = parts.chunk(2, dim=-1)
+        key, value = self._greatest(told).chunk(2, dim=-1)
         weight = (torch.bmm(ask, key.mT) * ask.shape[-1] ** -0.5).softmax(dim=-1)
         return values + _by_channel(self.norm, self.leave(torch.bmm(weight, value).transpose(0, 1)))
+
+    def _greatest(self, told: Tensor) -> Tensor:
+        """``(J, N, C)`` to ``(N, parts, C)``. Split, not indexed: the gradient is written once, not once a part."""
+        told = told if self._order is None else told[self._order]
+        parts = [part.amax(dim=0) for part in told.split(self._sizes)]
+        return torch.stack([parts[place] for place in self._places], dim=1)
 
 
 class Unit(nn.Module):
@@ -119,6 +132,13 @@ class JointGraph(nn.Module):
         """Features of ``(N, J, 2)`` keypoints in units."""
         feature: Tensor = self.blocks(self.enter(points.transpose(0, 1)))
         return feature.transpose(0, 1)
+
+
+def _small(enter: int, leave: int) -> nn.Linear:
+    """A linear map that normalisation follows."""
+    linear = nn.Linear(enter, leave, bias=False)
+    nn.init.normal_(linear.weight, std=START)
+    return linear
 
 
 def _by_channel(norm: nn.Module, values: Tensor) -> Tensor:

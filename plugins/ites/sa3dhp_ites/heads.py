@@ -12,7 +12,7 @@ from sa3dhp_core.types import Skeleton
 from sa3dhp_ites.units import DISTANCE, NEAREST
 
 START = 0.01
-"""Spread of a teacher's first weights: everyone begins as a point that is not turned.
+"""Spread of first weights: a teacher begins with everyone as a point that is not turned, a student with everyone flat.
 
 From larger weights, shapes many times a body's size, the same training needs several times as many steps.
 """
@@ -62,6 +62,8 @@ class DepthHead(nn.Module):
         super().__init__()
         self._per_joint, self._root = per_joint, skeleton.index(skeleton.root)
         self.depth = nn.Linear(features, 1 if per_joint else len(skeleton), bias=False)
+        if per_joint:
+            nn.init.normal_(self.depth.weight, std=START)
 
     def forward(self, feature: Tensor, points: Tensor) -> Lifted:
         """``(N, …)`` features of ``(N, J, 2)`` keypoints to poses."""

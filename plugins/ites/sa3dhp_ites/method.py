@@ -12,7 +12,7 @@ import attrs
 from torch import Tensor
 
 from sa3dhp_core.atomic import read_tensors, seeded, write_tensors
-from sa3dhp_core.engine.checkpoint import WEIGHTS, load_weights
+from sa3dhp_core.engine.checkpoint import WEIGHTS, load_weights, save_weights
 from sa3dhp_core.errors import RecipeError
 from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.data import facts_of
@@ -29,6 +29,7 @@ from sa3dhp_ites.config import Settings
 from sa3dhp_ites.lifter import ItesLifter, lift_all, shapes_of_all
 from sa3dhp_ites.samples import write_samples
 from sa3dhp_ites.scoring import ROLE, Record, controls, masks, score, symmetries, whole
+from sa3dhp_ites.tasks import StudentTask
 from sa3dhp_ites.training import DATA, DENSITY, STUDENT, TEACHER, density_task, fitted, student_task, teacher_task
 
 LIFTED = "lifted"
@@ -160,6 +161,11 @@ class Ites:
         keypoints = whole(data)
         task = TASKS[role](self, data, keypoints, context)
         context.engine.train(task, context.name, context.folder)
+        if isinstance(task, StudentTask) and self.config.learning.settle:
+            task.settle(self.recipe.seed)
+            if context.engine.fabric.is_global_zero:
+                save_weights(context.folder, task.modules)
+            context.engine.fabric.barrier()
         untrained = fitted(self, role, keypoints, data.skeleton, context)
         rows = ((f"{role}, untrained", untrained), (role, task.lifter))
         found = [symmetries(row, f"{ROLE}-train", lifter, keypoints, task.horizon.tilt) for row, lifter in rows]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from sa3dhp_core.atomic import generator_for
 from sa3dhp_core.protocols.keypoints import Keypoints
 from sa3dhp_core.protocols.task import Relief, Update, halved
 from sa3dhp_core.schedules import warm_cosine_scheduler
@@ -19,6 +19,7 @@ from sa3dhp_ites.config import Optimisation, StudentTraining, TeacherTraining
 from sa3dhp_ites.density import PoseDensity
 from sa3dhp_ites.heads import Lifted
 from sa3dhp_ites.lifter import ItesLifter
+from sa3dhp_ites.running import settle, statistics_kept
 from sa3dhp_ites.units import project
 
 WARM_UP = 100
@@ -31,23 +32,6 @@ class Horizon(nn.Module):
     def __init__(self, learned: bool) -> None:
         super().__init__()
         self.tilt = nn.Parameter(torch.zeros(()), requires_grad=learned)
-
-
-@contextmanager
-def statistics_kept(module: nn.Module) -> Iterator[None]:
-    """In here, batch normalisation goes by the batch, as in training, and leaves its running statistics.
-
-    What a cycle lifts is turned anyhow; at inference nothing looks like it.
-    """
-    norms = [part for part in module.modules() if isinstance(part, nn.BatchNorm1d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
-    try:
-        yield
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
 
 
 def optimizer(modules: Iterable[nn.Module], config: Optimisation) -> tuple[torch.optim.Optimizer, Any]:
@@ -228,3 +212,10 @@ class StudentTask(_Lifting):
             cycle = losses.equivariance(lifter.lift, turned, self.root)
         logs = {"distillation": distance.detach(), "cycle": cycle.detach()}
         yield Update("lifter", how.distillation * distance + how.cycle * cycle, logs)
+
+    def settle(self, seed: int) -> None:
+        """After the last step: running statistics of the weights as they are now, from batches of the training split.
+
+        What comes out depends on weights and seed alone, so it may be done again.
+        """
+        settle(self.lifter, (self.draw(generator_for("settle", seed, k))[0] for k in range(self._how.settle)))

@@ -14,10 +14,12 @@ from sa3dhp_core.atomic import read_tensors
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.components import Component
 from sa3dhp_core.conformance.strategies import random_poses
+from sa3dhp_core.engine.checkpoint import WEIGHTS
 from sa3dhp_core.errors import DataError, RecipeError
 from sa3dhp_core.host import Host
 from sa3dhp_core.keypoint_store import ArrayKeypoints, read_truth, write_keypoints
 from sa3dhp_core.recipe import Recipe, recipe_from
+from sa3dhp_core.runner import stage_folders
 from sa3dhp_core.store import split_file
 from sa3dhp_core.types import FrameFacts
 from sa3dhp_ites import plugin
@@ -124,6 +126,21 @@ def test_a_run_repeats_and_reuses_what_a_change_does_not_touch(host: Host, tmp_p
     runner.run(recipe(learning={"steps": 4, "batch": 8}), host, tmp_path / "a")
     made = sorted(path.name.rpartition("-")[0] for path in (tmp_path / "a" / "stages").iterdir())
     assert made.count("teacher") == 1 and made.count("student") == 2
+
+
+def test_a_student_settles_after_its_last_step_alike_if_it_is_interrupted(host: Host, tmp_path: Path) -> None:
+    """Its weights are those without; a run that lost its mark of being done settles again, to the same."""
+    found = {}
+    for settle in (0, 2):
+        settled = recipe(learning={"steps": 3, "batch": 8, "settle": settle})
+        runner.run(settled, host, tmp_path, only=["student"])
+        place = stage_folders(tmp_path)["student"]
+        found[settle] = read_tensors(place / WEIGHTS)
+    apart = {name for name, value in found[0].items() if not torch.equal(value, found[2][name])}
+    assert apart and all("running" in name or "tracked" in name for name in apart)
+    (place / "done.json").unlink()
+    runner.run(settled, host, tmp_path, only=["student"])
+    assert all(torch.equal(value, found[2][name]) for name, value in read_tensors(place / WEIGHTS).items())
 
 
 @pytest.mark.parametrize("use", ["ites-mlp", "ites-graph"])

@@ -222,18 +222,26 @@ def test_the_gradient_of_the_convolution_is_right() -> None:
     assert torch.allclose(layer.logits.grad, slow)
 
 
-def test_attention_is_over_the_greatest_of_each_part() -> None:
+def comb(joints: int) -> Skeleton:
+    """A chain whose parts are every second joint: no part's joints stand in a row."""
+    names = [f"joint {number}" for number in range(joints)]
+    return attrs.evolve(chain(*names), parts={"even": tuple(names[2::2]), "odd": tuple(names[1::2])})
+
+
+@pytest.mark.parametrize("body", [BODY, comb(6)], ids=["house", "comb"])
+def test_attention_is_over_the_greatest_of_each_part(body: Skeleton) -> None:
     torch.manual_seed(1)
-    layer, values = PartAttention(6, BODY).eval(), torch.randn(2, len(BODY), 6)
+    layer, values = PartAttention(6, body).eval(), torch.randn(2, len(body), 6)
+    torch.nn.init.normal_(layer.leave.weight)
     told = layer.tell(values)
     rows = []
     for frame in range(2):
-        for joint in range(len(BODY)):
-            parts = torch.stack([told[frame, list(part)].max(dim=0).values for part in groups(BODY)])
+        for joint in range(len(body)):
+            parts = torch.stack([told[frame, list(part)].max(dim=0).values for part in groups(body)])
             weight = (parts[:, :3] @ layer.ask(values[frame, joint]) / 3**0.5).softmax(dim=0)
             rows.append(values[frame, joint] + layer.norm(layer.leave(weight @ parts[:, 3:])[None])[0])
     assert torch.allclose(swapped(layer, values), torch.stack(rows).view_as(values), atol=1e-5)
-    assert sorted(joint for part in groups(BODY) for joint in part) == list(range(len(BODY)))
+    assert sorted(joint for part in groups(body) for joint in part) == list(range(len(body)))
 
 
 def test_descriptors_load_and_are_published_by_default() -> None:
