@@ -27,6 +27,8 @@ from _machine import command, loaded_machine
 from _paper import PUBLISHED, Bench, Sizes, bare, recipe_of
 from _roofline import DEVICES, Peak, Work, counted, measured_peak
 from torch import nn
+from torch.autograd import DeviceType
+from torch.profiler import ProfilerActivity, profile
 
 from sa3dhp_core.engine import Engine
 
@@ -131,17 +133,35 @@ def _seconds(draw: Callable[[int], object], device: torch.device, rounds: int) -
     return median(times[1:])
 
 
+class Profiler:
+    """The engine's board: profiles the second of three rounds, so neither warming up nor what ends a training."""
+
+    def __init__(self, cuda: bool) -> None:
+        activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
+        self.profile, self._cuda, self._rounds = profile(activities=activities), cuda, 0
+
+    def stage_started(self, stage: str, steps: int | None) -> None:
+        """Nothing to profile yet."""
+
+    def progress(self, stage: str, step: int, scalars: Mapping[str, float]) -> None:
+        """A round is done."""
+        self._rounds += 1
+        if self._cuda:
+            torch.cuda.synchronize()
+        if self._rounds == 1:
+            self.profile.start()
+        elif self._rounds == 2:
+            self.profile.stop()
+
+
 def profiled(bench: Bench, kind: str, precision: str, sizes: Sizes) -> list[tuple[str, float, int]]:
     """The ten kernels (on a CPU: operators) that take longest in a round: name, share of all of them, calls."""
-    from torch.profiler import ProfilerActivity, profile
-
     engine, task, passes, _ = _set_up(bench, kind, precision, sizes)
-    task.steps = len(passes)
-    cuda = engine.device.type == "cuda"
-    with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]) as profiler:
-        _train(bench.engine(precision, len(passes), Meter(lambda: None, engine.device)), task)
+    task.steps, cuda = 3 * len(passes), engine.device.type == "cuda"
+    board = Profiler(cuda)
+    _train(bench.engine(precision, len(passes), board), task)
     key = "self_device_time_total" if cuda else "self_cpu_time_total"
-    entries = [e for e in profiler.key_averages() if not cuda or e.device_type == torch.autograd.DeviceType.CUDA]
+    entries = [e for e in board.profile.key_averages() if not cuda or e.device_type == DeviceType.CUDA]
     times = sorted(((e.key, getattr(e, key), e.count) for e in entries), key=lambda e: -e[1])
     whole = sum(spent for _, spent, _ in times)
     return [(name, spent / whole, calls) for name, spent, calls in times[:10]]
@@ -230,7 +250,7 @@ def main(
     precisions: Annotated[list[str], typer.Option("--precision")] = ["32-true", "bf16-mixed"],  # noqa: B006
     threads: Annotated[int, typer.Option(help="of PyTorch; 0: its choice", min=0)] = 0,
     changes: Annotated[list[str], typer.Option("--set", help="as in `sa3dhp run`: engine.compile=true")] = [],  # noqa: B006
-    profile: Annotated[bool, typer.Option(help="the ten longest kernels too")] = True,
+    kernels: Annotated[bool, typer.Option(help="the ten longest kernels too")] = True,
     record: Annotated[bool, typer.Option(help="append to the committed results")] = True,
 ) -> None:
     """Measure, compute, print."""
@@ -249,18 +269,18 @@ def main(
         bench = Bench(recipe_of(sizes, place.type, 64 if cuda else 2, changes), Path(room) / "measured")
         rows = [measured(bench, kind, precision, sizes, rounds) for kind in KINDS for precision in precisions]
         print_rows(rows, cuda)
-        kernels = {kind: profiled(bench, kind, precisions[-1], sizes) for kind in KINDS[:2] if profile}
-        for kind, longest in kernels.items():
+        longest_of = {kind: profiled(bench, kind, precisions[-1], sizes) for kind in KINDS[:2] if kernels}
+        for kind, longest in longest_of.items():
             print_kernels(kind, longest)
         # What is counted does not depend on the pixels that lie on the disk.
         small = recipe_of(attrs.evolve(PUBLISHED, size=32), "cpu", 1, ())
         whole = Bench(small, Path(room) / "published")
         floors = floors_of(whole, (*DEVICES, here))
-    print_floors(floors, rows, here.name)
+    print_floors(floors, rows if size == PUBLISHED.size else (), here.name)
     if record:
         facts = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "command": command(), **loaded, "device": name}
         facts |= {"threads": torch.get_num_threads(), "torch": torch.__version__, "sizes": attrs.asdict(sizes)}
-        facts |= {"peak": attrs.asdict(here), "rows": rows, "floors": floors, "kernels": kernels}
+        facts |= {"peak": attrs.asdict(here), "rows": rows, "floors": floors, "kernels": longest_of}
         with RESULT.open("a", encoding="utf-8") as file:
             file.write(json.dumps(facts) + "\n")
 

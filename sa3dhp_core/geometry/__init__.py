@@ -4,7 +4,7 @@ from sa3dhp_core.geometry.alignment import fit_scale, procrustes
 from sa3dhp_core.geometry.bends import bends_deg, within_limits
 from sa3dhp_core.geometry.cameras import project, rays, root_position, turn_between, viewpoint, virtual_camera
 from sa3dhp_core.geometry.circles import smallest_circle
-from sa3dhp_core.geometry.crops import crop, frame_pixels_across
+from sa3dhp_core.geometry.crops import CropPlan, crop, frame_pixels_across, plan_crops
 from sa3dhp_core.geometry.homographies import act_on_images, act_on_parts, centred_camera
 from sa3dhp_core.geometry.invariants import Ambiguity, ambiguity, commutant, fixed_poses, generators, named_maps
 from sa3dhp_core.geometry.kinematics import (
@@ -48,6 +48,7 @@ __all__ = [
     "centred_camera",
     "commutant",
     "crop",
+    "CropPlan",
     "fit_scale",
     "fixed_poses",
     "forward_kinematics",
@@ -60,6 +61,7 @@ __all__ = [
     "named_maps",
     "one_euro",
     "procrustes",
+    "plan_crops",
     "project",
     "rays",
     "rest_directions",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import attrs
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -66,26 +69,100 @@ def crop(
     frames, real, turn, virtual = fit_all((images, 3), (intrinsics, 2), (rotation, 2), (virtual_intrinsics, 2))
     maps = _maps(real, turn, virtual)
     lead = torch.broadcast_shapes(frames.shape[:-3], maps.shape[:-2])
-    maps = maps.expand(*lead, 3, 3).reshape(-1, 3, 3)
     channels, height, width = frames.shape[-3:]
-    number = torch.arange(frames.shape[:-3].numel()).reshape(frames.shape[:-3]).expand(lead).flatten()
-    frames = frames.reshape(-1, channels, height, width)
+    number = torch.arange(frames.shape[:-3].numel()).reshape(frames.shape[:-3]).expand(lead).flatten().tolist()
+    plan = _plan(maps.expand(*lead, 3, 3).reshape(-1, 3, 3), size, height, width, padding, antialias)
+    crops = plan.take(frames.reshape(-1, channels, height, width), number, range(len(number)))
+    return crops.reshape(*lead, channels, size, size)
+
+
+@attrs.frozen(eq=False)
+class CropPlan:
+    """What cameras see of frames of one size, decided before there is a frame: crops of many frames cost less so.
+
+    Attributes:
+        maps: ``(N, 3, 3)`` from each crop's pixels to the frame's.
+        ways: of each crop, how many samples across a pixel, and whether a reduction stands for them.
+        windows: ``(N, 2, 2)`` first and last (row, column) that each reads.
+        size: side of the crops.
+        height: of the frames.
+        width: of the frames.
+        padding: what lies outside of them.
+    """
+
+    maps: Tensor
+    ways: Sequence[tuple[int, bool]]
+    windows: Tensor
+    size: int
+    height: int
+    width: int
+    padding: Padding
+
+    def take(self, frames: Tensor, number: Sequence[int], rows: Sequence[int]) -> Tensor:
+        """Crops ``(n, C, size, size)``.
+
+        Args:
+            frames: ``(F, C, H, W)`` float, or uint8 (then divided by 255).
+            number: of the frame of each crop.
+            rows: of each crop in the plan.
+        """
+        alike: dict[tuple[int, bool], list[int]] = {}
+        for place, row in enumerate(rows):
+            alike.setdefault(self.ways[row], []).append(place)
+        parts, places = [], []
+        for (level, reduces), some in sorted(alike.items()):
+            most = max(1, POINTS // (self.size * level) ** 2)
+            for members in (some[first : first + most] for first in range(0, len(some), most)):
+                cut, maps = self._cut(frames, [number[k] for k in members], [rows[k] for k in members])
+                parts.append((_reduced if reduces else _sampled)(cut, maps, self.size, level, self.padding))
+                places += members
+        if len(parts) == 1:
+            return parts[0]
+        empty = _unit(frames.new_zeros(0, frames.shape[1], self.size, self.size), self.maps)
+        return torch.cat([empty, *parts])[torch.tensor(places, dtype=torch.int64).argsort().to(self.maps.device)]
+
+    def _cut(self, frames: Tensor, number: Sequence[int], rows: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The frames' windows ``(n, C, h, w)``, and the maps from the crops to them."""
+        corners, (tall, wide) = _common_size(self.windows[rows], self.height, self.width)
+        pairs = zip(number, corners.tolist(), strict=True)
+        cut = [frames[n : n + 1, :, y : y + tall, x : x + wide] for n, (y, x) in pairs]
+        shift = torch.eye(3, dtype=self.maps.dtype).repeat(len(rows), 1, 1)
+        shift[:, :2, 2] = -corners.flip(-1).to(shift.dtype)
+        return torch.cat(cut) if len(cut) > 1 else cut[0], shift.to(self.maps.device) @ self.maps[rows]
+
+
+def plan_crops(
+    intrinsics: Tensor,
+    rotation: Tensor,
+    virtual_intrinsics: Tensor,
+    size: int,
+    frame: tuple[int, int],
+    *,
+    padding: Padding = "border",
+    antialias: bool = True,
+) -> CropPlan:
+    """`crop` for frames that come one at a time.
+
+    Args:
+        intrinsics: ``(3, 3)`` of all frames, or ``(N, 3, 3)``.
+        rotation: ``(N, 3, 3)``, as of `crop`.
+        virtual_intrinsics: ``(N, 3, 3)``.
+        size: side of the crops.
+        frame: height and width of every frame.
+        padding: as of `crop`.
+        antialias: as of `crop`.
+    """
+    maps = _maps(intrinsics.to(rotation), rotation, virtual_intrinsics.to(rotation))
+    return _plan(maps, size, *frame, padding, antialias)
+
+
+def _plan(maps: Tensor, size: int, height: int, width: int, padding: Padding, antialias: bool) -> CropPlan:
     finer, even = _samples(maps.detach(), size)
-    finer, even = (finer, even) if antialias else (torch.ones_like(finer), torch.zeros_like(even))
+    if not antialias:
+        finer, even = torch.ones_like(finer), torch.zeros_like(even)
     windows = _windows(maps.detach(), size, height, width, torch.where(even, finer, 0))
-    parts, places = [_unit(frames.new_zeros(0, channels, size, size), maps)], [number[:0]]
-    for level, alike in torch.stack([finer, even], dim=1).unique(dim=0).tolist():
-        chosen = ((finer == level) & (even == alike)).nonzero().squeeze(1)
-        for members in chosen.split(max(1, POINTS // (size * level) ** 2)):
-            corners, (tall, wide) = _common_size(windows[members], height, width)
-            cut = [frames[n, :, y : y + tall, x : x + wide] for n, (y, x) in zip(number[members], corners, strict=True)]
-            shift = torch.eye(3, dtype=maps.dtype).repeat(len(members), 1, 1)
-            shift[:, :2, 2] = -corners.flip(-1).to(maps.dtype)
-            moved = shift.to(maps.device) @ maps[members.to(maps.device)]
-            parts.append((_reduced if alike else _sampled)(torch.stack(cut), moved, size, level, padding))
-            places.append(members)
-    back = torch.cat(places).argsort()
-    return torch.cat(parts)[back.to(maps.device)].reshape(*lead, channels, size, size)
+    ways = list(zip(finer.tolist(), even.tolist(), strict=True))
+    return CropPlan(maps, ways, windows, size, height, width, padding)
 
 
 def frame_pixels_across(intrinsics: Tensor, rotation: Tensor, virtual_intrinsics: Tensor, size: int) -> Tensor:

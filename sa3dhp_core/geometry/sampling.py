@@ -60,9 +60,11 @@ def sample_finer(images: Tensor, maps: Tensor, size: int, finer: int, padding: P
     at = (torch.arange(size * finer, dtype=maps.dtype, device=maps.device) + 0.5) / finer
     rows, columns = maps[..., 1:2] * at + maps[..., 2:], maps[..., :1] * at
     depth = rows[:, 2, :, None] + columns[:, 2, None]
-    flat = (rows[:, :2, :, None] + columns[:, :2, None]) / depth.clamp(min=1e-6)[:, None]
-    if bool((depth <= 1e-6).any()):
-        flat = torch.where(depth[:, None] > 1e-6, flat, 1e4)
+    flat = rows[:, :2, :, None] + columns[:, :2, None]
+    if bool((depth[:, [0, 0, -1, -1], [0, -1, 0, -1]] > 1e-6).all()):
+        flat = flat / depth[:, None]
+    else:
+        flat = torch.where(depth[:, None] > 1e-6, flat / depth.clamp(min=1e-6)[:, None], 1e4)
     return _read(images, flat.permute(0, 2, 3, 1).contiguous(), padding, "bilinear")
 
 

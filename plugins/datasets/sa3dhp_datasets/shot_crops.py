@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import attrs
 import numpy as np
@@ -13,12 +13,15 @@ from torch.nn import functional
 
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError
-from sa3dhp_core.geometry import crop, frame_pixels_across, project, virtual_camera
+from sa3dhp_core.geometry import frame_pixels_across, plan_crops, project, virtual_camera
 from sa3dhp_datasets.lens import Array, Lens
 from sa3dhp_datasets.shots import Person, Pictures, ReducedPictures, Shot
 
 SPARE = 1.2
 """Pixels of a picture that is read smaller, across one in the middle of a crop of it, at least."""
+
+View = Callable[[NDArray[np.uint8], Sequence[int]], Tensor]
+"""A picture ``(H, W, 3)`` and numbers of cameras to what these see of it: ``(n, 3, size, size)`` in [0, 1]."""
 
 
 @attrs.frozen
@@ -132,11 +135,14 @@ def cut_crops(
     if wanted and max(wanted) >= len(pictures):
         what = "the annotations speak of more pictures than there are"
         raise DataError(what, where=f"{shot.where}: {shot.title}", found=len(pictures), expected=max(wanted) + 1)
-    rotation, virtual = rotation.float(), virtual.float()
+    views: dict[int, View] = {}
     for frame, factor, picture in _read(pictures, wanted, threads):
         numbers = wanted[frame][factor]
-        lens = shot.lens.scaled(picture.shape[1] / pictures.width, picture.shape[0] / pictures.height)
-        crops = crop_through(picture, lens, rotation[numbers], virtual[numbers], size, antialias=factor == 1)
+        if factor not in views:
+            lens = shot.lens.scaled(picture.shape[1] / pictures.width, picture.shape[0] / pictures.height)
+            shape = picture.shape[0], picture.shape[1]
+            views[factor] = view_through(lens, rotation.float(), virtual.float(), size, shape, antialias=factor == 1)
+        crops = views[factor](picture, numbers)
         for number, image in zip(numbers, crops.clamp_(0, 1).mul_(255).round_().to(torch.uint8), strict=True):
             yield *places[number], image
 
@@ -154,24 +160,32 @@ def _read(
     return ((number, 1, picture) for number, picture in pictures.frames(wanted))
 
 
-def crop_through(
-    picture: NDArray[np.uint8], lens: Lens, rotation: Tensor, virtual: Tensor, size: int, antialias: bool = True
-) -> Tensor:
-    """What virtual cameras see of a picture that a lens made: ``(N, 3, size, size)`` in [0, 1].
+def view_through(
+    lens: Lens, rotation: Tensor, virtual: Tensor, size: int, shape: tuple[int, int], antialias: bool = True
+) -> View:
+    """What virtual cameras see of pictures that a lens made: a function of a picture and of the cameras' numbers.
 
     Args:
-        picture: ``(H, W, 3)`` RGB.
-        lens: its camera.
+        lens: the pictures' camera.
         rotation: ``(N, 3, 3)`` from that camera into the virtual ones.
         virtual: ``(N, 3, 3)`` their intrinsics, pixels.
         size: side of the crops.
+        shape: height and width of every picture.
         antialias: see `crop`.
     """
-    image = torch.from_numpy(picture).permute(2, 0, 1)
     if not lens.bends:
-        return crop(image, _ideal(lens).float(), rotation, virtual, size, antialias=antialias)
-    cameras = zip(rotation, virtual, strict=True)
-    return torch.stack([_bent_crop(image, lens, *camera, size, antialias) for camera in cameras])
+        plan = plan_crops(_ideal(lens).float(), rotation, virtual, size, shape, antialias=antialias)
+        return lambda picture, numbers: plan.take(_image(picture)[None], [0] * len(numbers), numbers)
+
+    def bent(picture: NDArray[np.uint8], numbers: Sequence[int]) -> Tensor:
+        image = _image(picture)
+        return torch.stack([_bent_crop(image, lens, rotation[k], virtual[k], size, antialias) for k in numbers])
+
+    return bent
+
+
+def _image(picture: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(picture).permute(2, 0, 1)
 
 
 def _bent_crop(

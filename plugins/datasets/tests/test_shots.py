@@ -20,7 +20,7 @@ from sa3dhp_core.geometry import crop, project
 from sa3dhp_core.protocols.data import facts_of
 from sa3dhp_datasets.config import ShotImagesConfig, ShotKeypointsConfig, ShotMotionConfig
 from sa3dhp_datasets.lens import Lens
-from sa3dhp_datasets.shot_crops import Framing, _bent_crop, crop_through, cut_of
+from sa3dhp_datasets.shot_crops import Framing, _bent_crop, cut_of, view_through
 from sa3dhp_datasets.shot_images import ShotImages
 from sa3dhp_datasets.shot_keypoints import ShotKeypoints
 from sa3dhp_datasets.shot_motion import ShotMotion
@@ -87,8 +87,8 @@ def test_a_crop_shows_each_joint_where_its_keypoint_says(lens: Lens, joint: int)
     cut = cut_of(made, person, np.arange(FRAMES), Framing(96, 0.5, 1.3))
     assert cut.keypoints is not None and cut.poses is not None
     for frame, picture in Discs(person.keypoints, joint).frames(range(FRAMES)):
-        rows = slice(frame, frame + 1)
-        image = crop_through(picture, lens, cut.rotation[rows].float(), cut.intrinsics[rows].float(), 96)[0, 0]
+        view = view_through(lens, cut.rotation.float(), cut.intrinsics.float(), 96, (HEIGHT, WIDTH))
+        image = view(picture, [frame])[0, 0]
         y, x = torch.meshgrid(torch.arange(96) + 0.5, torch.arange(96) + 0.5, indexing="ij")
         centre = torch.stack([(image * x).sum(), (image * y).sum()]) / image.sum()
         assert torch.dist(centre, cut.keypoints[frame, joint]) < 0.6, frame
