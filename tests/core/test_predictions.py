@@ -41,8 +41,8 @@ def parts_of(clips: Sequence[PosedClip], length: int) -> Iterator[PosedClip]:
             some = slice(first, first + length)
             filmed = one.filmed and Filmed(one.filmed.film, one.filmed.frames[some], one.filmed.roots[some])
             if len(one.poses[some]):
-                changes = {"poses": one.poses[some], "seen": one.seen[some], "filmed": filmed}
-                yield attrs.evolve(one, **changes, part=Part(number, first))
+                part = Part(number, first)
+                yield attrs.evolve(one, poses=one.poses[some], seen=one.seen[some], filmed=filmed, part=part)
 
 
 def test_npz_and_json_hold_poses_times_and_what_they_are(tmp_path: Path) -> None:

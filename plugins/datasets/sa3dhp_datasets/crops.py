@@ -157,11 +157,11 @@ class RowsOfFrames:
         self._frames = frames[self._order]
 
     def __contains__(self, frame: object) -> bool:
-        return bool(self.of(frame))
+        return isinstance(frame, int) and bool(self.of(frame))
 
-    def of(self, frame: object) -> list[int]:
+    def of(self, frame: int) -> list[int]:
         """Rows, rising."""
-        first, end = (np.searchsorted(self._frames, frame, side) for side in ("left", "right"))
+        first, end = np.searchsorted(self._frames, (frame, frame + 1)).tolist()
         rows: list[int] = self._order[first:end].tolist()
         return rows
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import av
 import av.error
@@ -66,9 +67,10 @@ def _stream(container: av.container.OutputContainer, frame: av.VideoFrame) -> av
 
 def canvas_of(frame: av.VideoFrame) -> Canvas:
     """The planes of a writable ``yuv420p`` frame; what is drawn into them is in the frame."""
+    planes: tuple[Any, ...] = frame.planes  # buffers, which their types do not tell
     luma, blue, red = (
         np.frombuffer(plane, dtype=np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
-        for plane in frame.planes
+        for plane in planes
     )
     standard = 709 if frame.colorspace == Colorspace.ITU709 else 601
     return Canvas(luma, blue, red, standard, frame.color_range == ColorRange.JPEG)
