@@ -29,6 +29,7 @@ from _watching import Watch, measured
 from torch import nn
 
 from sa3dhp_core.engine import Engine
+from sa3dhp_core.protocols.sink import SPEEDS
 from sa3dhp_core.recipe import load_recipe
 from sa3dhp_ites.tasks import StudentTask
 from sa3dhp_ites.training import DATA, STUDENT, TEACHER, student_task
@@ -47,7 +48,7 @@ def report(
     some: Opened, task: StudentTask, facts: Mapping[str, Any], record: bool, done: int, scalars: Mapping[str, float]
 ) -> None:
     """Print a line of the student as it is, and append it."""
-    logs = {name: value for name, value in scalars.items() if name != "steps_per_s"}
+    logs = {name: value for name, value in scalars.items() if name not in SPEEDS}
     figures = measured(task.lifter, some.test_keypoints, some.test_truth)
     row = {"step": done, **logs, **figures, **facts}
     print(json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}), flush=True)

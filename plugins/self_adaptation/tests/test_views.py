@@ -17,7 +17,7 @@ from sa3dhp_core.geometry import (
 )
 from sa3dhp_core.types import WHOLE, LabelledBatch, Shard
 from sa3dhp_self_adaptation.config import Augmentation
-from sa3dhp_self_adaptation.views import Blend, labelled_draw, recombined
+from sa3dhp_self_adaptation.views import Augmented, Blend, recombined
 
 BONES = skeleton()
 
@@ -110,6 +110,8 @@ def test_labelled_images_are_moved_to_the_device_before_they_are_augmented() -> 
     """A tensor on the device `meta` has no numbers: what is computed there is computed nowhere else."""
     how = Augmentation(photometric="weak", mirror=False)
     generator = torch.Generator().manual_seed(0)
-    images, poses = labelled_draw(Crops(), how, 6, generator, Shard(1, 2), torch.device("meta"))
+    drawn = Augmented(Crops(), how)
+    images, poses = (part.to("meta") for part in drawn.read(6, generator))
+    images, poses = drawn.augment(images, poses, generator, Shard(1, 2))
     assert images.shape == (3, 3, 8, 8) and poses.shape == (3, len(BONES), 3)
     assert images.device.type == poses.device.type == "meta"
