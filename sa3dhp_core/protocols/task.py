@@ -39,6 +39,8 @@ class Task(Protocol):
             `Engine.train` leaves in the modules at the end.
         sharded: names of modules whose `forward` is called on this rank's shard only, so that their gradients must
             be averaged over ranks; every other module sees the same (gathered) input on all ranks and stays equal.
+            They compute in the recipe's precision and return float32 (`Engine.dtype`), in which everything else is
+            computed, so a task needs no autocast.
     """
 
     steps: int
