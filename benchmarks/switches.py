@@ -21,6 +21,7 @@ import gc
 import json
 import os
 import resource
+import sys
 import tempfile
 import threading
 import time
@@ -200,7 +201,8 @@ class Lane:
 
     def __init__(self, case: str, config: EngineConfig, sizes: Sizes, steps: int) -> None:
         engine = Engine(config, 0, SinkBoard(()))
-        self.device, self.failed = engine.device, []
+        self.device = engine.device
+        self.failed: list[Exception] = []
         self.task = InTurns(problem(case, engine, sizes, steps))
         self._thread = threading.Thread(target=self._train, args=(engine, case), daemon=True)
         self._thread.start()
@@ -209,7 +211,7 @@ class Lane:
     def _train(self, engine: Engine, case: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
             try:
-                engine.train(self.task, case, Path(folder))  # type: ignore[arg-type]
+                engine.train(self.task, case, Path(folder))
             except Exception as error:  # told by the main thread
                 self.failed.append(error)
         self.task.done.release()
@@ -298,6 +300,7 @@ def measured(options: argparse.Namespace, device: str) -> Iterator[dict[str, Any
     for case in sizes:
         for name, keys in (("", {}), *chosen.items()):
             if "compile" not in name and wanted(case, name, device, options.all):
+                print(f"memory: {case} {name}", end="   \r", file=sys.stderr, flush=True)
                 peaks[case, name] = peak(case, attrs.evolve(usual, **keys), sizes[case])
     for case, size in sizes.items():
         for name, keys in chosen.items():
@@ -326,7 +329,7 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     device = options.device
     if device == "auto":
-        device = torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else "cpu"  # type: ignore[union-attr]
+        device = torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else "cpu"
     facts = {"date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}", "command": command(), **loaded_machine()}
     facts |= {"torch": torch.__version__, "threads": torch.get_num_threads()}
     rows = []
