@@ -93,6 +93,8 @@ class Task(Protocol):
             be averaged over ranks; every other module sees the same (gathered) input on all ranks and stays equal. With
             the strategy ``fsdp`` these are what is split over the ranks, whether trained or not: then only their
             `forward` may be called, and their `state_dict` holds each rank's parts.
+            They compute in the recipe's precision and return float32 (`Engine.dtype`), in which everything else is
+            computed, so a task needs no autocast.
     """
 
     steps: int

@@ -75,12 +75,8 @@ def test_every_precision_draws_alike_and_loses_nothing_in_the_loss(tmp_path: Pat
     assert task.seen == {engine(name).dtype}
     assert all(torch.equal(a, b) for a, b in zip(task.drawn, usual.drawn, strict=True))
     assert weights["network.0.weight"].dtype == WEIGHT_TYPES.get(name, torch.float32)
-    begun, ended, found = (
-        Pictures().modules["network"][4].weight.detach(),
-        *(  # type: ignore[index]
-            one["network.4.weight"].float() for one in (expected, weights)
-        ),
-    )
+    begun = Pictures().modules["network"].get_parameter("4.weight").detach()
+    ended, found = (one["network.4.weight"].float() for one in (expected, weights))
     share = float((found - ended).abs().mean() / (ended - begun).abs().mean())
     assert share < (1e-4 if name in ("32-true", "64-true") else 0.3)
     assert (share == 0) == (name == "32-true")
