@@ -130,7 +130,8 @@ def sources(seconds: float) -> Iterator[tuple[str, float]]:
 
 def together(steps: int, rounds: int) -> dict[str, dict[str, Any]]:
     """By stage and batches drawn ahead: milliseconds a step and the share of waiting."""
-    host, found = Host.load(), {name: {k: [] for k in range(3)} for name in STAGES}
+    host = Host.load()
+    found: dict[str, dict[int, list[tuple[float, float]]]] = {name: {k: [] for k in range(3)} for name in STAGES}
     with tempfile.TemporaryDirectory() as room, (Path(room) / "said").open("w") as said, redirect_stderr(said):
         out = Path(room) / "run"
         for ahead in [*range(3)] * rounds:

@@ -4,7 +4,8 @@ Component targets: ``target(config) -> ImageData`` (noun `image_data`) and ``tar
 (noun `pose_data`); one with a parameter ``host`` is handed the host, for data that are made of others. `prepare`
 does the slow work once (render, decode, crop, convert) into a folder that the runner caches; `open` reads it. Every
 draw is a function of its generator alone, so batch k is the same whatever the number of workers, ranks or restarts:
-all ranks draw the whole batch's indices and fetch only their shard.
+all ranks draw the whole batch's indices and fetch only their shard. Batches are drawn ahead
+(`sa3dhp_core.protocols.task.Fed`), so `draw` may be called from several threads at once.
 """
 
 from __future__ import annotations

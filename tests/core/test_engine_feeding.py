@@ -204,7 +204,7 @@ class Held:
 
 def test_tensors_are_found_wherever_they_are() -> None:
     draws = torch.Generator()
-    batch = [Held(torch.zeros(2), {"pair": Pair(torch.zeros(1), "x")}), (draws, None, torch.zeros(3))]
+    batch: list[Any] = [Held(torch.zeros(2), {"pair": Pair(torch.zeros(1), "x")}), (draws, None, torch.zeros(3))]
     moved = mapped(batch, lambda tensor: tensor + 1)
     assert torch.equal(moved[0].value, torch.ones(2)) and torch.equal(moved[1][2], torch.ones(3))
     assert moved[0].beside["pair"].second == "x" and torch.equal(moved[0].beside["pair"].first, torch.ones(1))

@@ -102,7 +102,7 @@ class SupervisedTask:
     ) -> Iterator[Update]:
         """One update, of what `draw` gave."""
         device = next(self.modules["encoder"].parameters()).device
-        images, poses = self._draw.augment(*(part.to(device) for part in batch), generator, shard)
+        images, poses = self._draw.augment(batch[0].to(device), batch[1].to(device), generator, shard)
         z = self.modules["encoder"](images).z
         poses = poses.to(z)
         if self._spread is None:

@@ -118,12 +118,34 @@ def rasterise(flat: Flat, centres: Tensor, offsets: Tensor) -> tuple[Tensor, Ten
         flat.focal.index_select(0, image).reciprocal().unsqueeze(1),
         stroke.to(torch.int32).unsqueeze(1),
     )
-    nearest = along.new_zeros(len(visits), cells, dtype=torch.int32)
+    nearest, covering = _nearest(seen, len(visits), sizes, offsets)
+    pixel = nearest.nonzero().squeeze(-1)
+    top, below = nearest.index_select(0, pixel), covering.index_select(0, pixel)
+    visit = pixel >> CELL_BITS
+    image = visits.div(tiles, rounding_mode="floor")
+    cell = pixel.add_((((visits - image * tiles) - torch.arange(len(visits), device=pixel.device)) * cells)[visit])
+    image = image.index_select(0, visit)
+    number = image * count
+    under = torch.where((below != 0) & (below != top), (below & LARGEST) + number, -1)
+    return image, cell, (top & LARGEST) + number, under
+
+
+def _nearest(seen: Pairs, visits: int, sizes: list[int], offsets: Tensor) -> tuple[Tensor, Tensor]:
+    """The largest depth key of each visited tile's pixels ``(V * C,)``, and the largest of strokes that cover it.
+
+    Args:
+        seen: all pairs, layer by layer.
+        visits: number of visited tiles.
+        sizes: of the layers, which are prefixes of these tiles.
+        offsets: ``(C, 2)`` of a tile's pixels from its centre.
+    """
+    every, steps = len(seen.stroke), offsets.t().contiguous()
+    room = seen.shape.new_empty(WORKSPACES, BLOCK, len(offsets))
+    nearest = torch.zeros(visits, len(offsets), dtype=torch.int32, device=room.device)
     covering = torch.zeros_like(nearest)
-    steps, room = offsets.t().contiguous(), along.new_empty(WORKSPACES, BLOCK, cells)
     starts = [sum(sizes[:k]) for k in range(len(sizes))]
-    for first in range(0, len(row), BLOCK):
-        last = min(first + BLOCK, len(row))
+    for first in range(0, every, BLOCK):
+        last = min(first + BLOCK, every)
         key, solid = _keys(seen, slice(first, last), steps, room[:, : last - first])
         for start, size in zip(starts, sizes, strict=True):  # the layers that this block has a part of
             low, high = max(first, start), min(last, start + size)
@@ -131,16 +153,7 @@ def rasterise(flat: Flat, centres: Tensor, offsets: Tensor) -> tuple[Tensor, Ten
                 for best, found in ((nearest, key), (covering, solid)):
                     part = best[low - start : high - start]
                     torch.maximum(part, found[low - first : high - first], out=part)
-    nearest, covering = nearest.view(-1), covering.view(-1)
-    pixel = nearest.nonzero().squeeze(-1)
-    top, below = nearest.index_select(0, pixel), covering.index_select(0, pixel)
-    visit = pixel >> CELL_BITS
-    image = visits.div(tiles, rounding_mode="floor")
-    cell = pixel.add_((((visits - image * tiles) - torch.arange(len(visits), device=pixel.device)) * cells)[visit])
-    image = image.index_select(0, visit)
-    first = image * count
-    under = torch.where((below != 0) & (below != top), (below & LARGEST) + first, -1)
-    return image, cell, (top & LARGEST) + first, under
+    return nearest.view(-1), covering.view(-1)
 
 
 def _layers(touched: Tensor) -> tuple[Tensor, list[int], Tensor, Tensor]:
