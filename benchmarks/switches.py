@@ -318,7 +318,7 @@ def measured(options: argparse.Namespace, device: str) -> Iterator[dict[str, Any
 
 def main() -> None:
     """Measure, print, record."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="auto")
     parser.add_argument("--steps", type=int, default=3, help="measured steps of each")
     parser.add_argument("--case", action="append", choices=CASES)
@@ -329,7 +329,8 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     device = options.device
     if device == "auto":
-        device = torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else "cpu"
+        found = torch.accelerator.current_accelerator(check_available=True)
+        device = "cpu" if found is None else found.type
     facts = {"date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}", "command": command(), **loaded_machine()}
     facts |= {"torch": torch.__version__, "threads": torch.get_num_threads()}
     rows = []
