@@ -18,9 +18,14 @@ from tests.ranks.contrast import Contrast, Quiet
 
 def engine(board: Quiet, strategy: str = "auto", devices: int = 1, precision: Any = "32-true") -> Engine:
     """On the CPU, with checkpoints every second step; ``fsdp`` splits what has at least 100 weights."""
-    often = {"checkpoint_every": 2, "log_every": 1}
     config = EngineConfig(
-        device="cpu", devices=devices, strategy=strategy, precision=precision, shard_from=100, **often
+        device="cpu",
+        devices=devices,
+        strategy=strategy,
+        precision=precision,
+        shard_from=100,
+        checkpoint_every=2,
+        log_every=1,
     )
     return Engine(config, 3, board)
 
