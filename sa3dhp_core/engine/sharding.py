@@ -142,8 +142,10 @@ class Shards:
         for name, split in self._modules.items():
             for buffer in split.buffers():
                 dist.broadcast(buffer, src=0)
-            module = modules[name].to(device)
-            module.load_state_dict({key: whole(value) for key, value in split.state_dict().items()})
+            module, state = modules[name].to(device), whole_state(split.state_dict())
+            for key, value in module.state_dict(keep_vars=True).items():
+                value.data = value.data.to(state[key].dtype)  # as a precision may have made the copy
+            module.load_state_dict(state)
 
 
 def _parameters(optimizer: Any) -> list[Tensor]:
@@ -159,7 +161,7 @@ def like(value: Tensor, present: Tensor) -> Tensor:
     """A whole tensor, split as another one is, on its device."""
     if not isinstance(present, DTensor):
         return value.to(present.device)
-    return distribute_tensor(value.to(present.device, present.dtype), present.device_mesh, present.placements)
+    return distribute_tensor(value.to(present.device), present.device_mesh, present.placements)
 
 
 def whole_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -99,6 +99,12 @@ def test_a_checkpoint_of_two_processes_is_resumed_by_one(trained: Path, way: str
     assert_close(weights(trained / way), weights(trained / "one"))
 
 
+def test_split_weights_in_half_precision_are_saved_so_and_resumed_to_the_bit(trained: Path) -> None:
+    whole, resumed = weights(trained / "half"), weights(trained / "half-resumed")
+    assert {value.dtype for name, value in whole.items() if name.startswith("encoder")} == {torch.bfloat16}
+    assert [name for name in whole if not torch.equal(whole[name], resumed[name])] == []
+
+
 def test_the_negatives_of_all_processes_pass_gradients(trained: Path) -> None:
     expected, found = gradients(), load_file(trained / "gradients.safetensors")
     assert found.keys() == expected.keys()

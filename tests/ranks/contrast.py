@@ -45,8 +45,8 @@ class Contrast:
     def loss(self, generator: torch.Generator, shard: Shard) -> Tensor:
         images = torch.randn(2, ITEMS, 3, 4, 4, generator=generator)[:, shard.rank :: shard.world]
         with torch.no_grad():
-            theirs = self._gather(self.modules["teacher"](images[1]))
-        mine = self.modules["head"](self._gather(self.modules["encoder"](images[0])))
+            theirs = self._gather(self.modules["teacher"](images[1])).float()
+        mine = self.modules["head"](self._gather(self.modules["encoder"](images[0])).float())
         alike = nn.functional.normalize(mine, dim=-1) @ nn.functional.normalize(theirs + mine, dim=-1).T
         return nn.functional.cross_entropy(5 * alike, torch.arange(ITEMS))
 

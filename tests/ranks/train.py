@@ -6,6 +6,7 @@ import contextlib
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -15,18 +16,26 @@ from sa3dhp_core.engine_config import EngineConfig
 from tests.ranks.contrast import Contrast, Quiet
 
 
-def engine(board: Quiet, strategy: str = "auto", devices: int = 1) -> Engine:
+def engine(board: Quiet, strategy: str = "auto", devices: int = 1, precision: Any = "32-true") -> Engine:
     """On the CPU, with checkpoints every second step; ``fsdp`` splits what has at least 100 weights."""
     config = EngineConfig(
-        device="cpu", devices=devices, strategy=strategy, checkpoint_every=2, log_every=1, shard_from=100
+        device="cpu",
+        devices=devices,
+        strategy=strategy,
+        precision=precision,
+        shard_from=100,
+        checkpoint_every=2,
+        log_every=1,
     )
     return Engine(config, 3, board)
 
 
-def train(folder: Path, strategy: str = "auto", devices: int = 1, stop_at: int = -1) -> tuple[list[float], int]:
+def train(
+    folder: Path, strategy: str = "auto", devices: int = 1, stop_at: int = -1, precision: str = "32-true"
+) -> tuple[list[float], int]:
     """Train in `folder`, or go on there; returns the losses, and how many weights this process steps."""
     board = Quiet()
-    one = engine(board, strategy, devices)
+    one = engine(board, strategy, devices, precision)
     task = Contrast(one.gather, stop_at)
     with contextlib.suppress(KeyboardInterrupt):
         one.train(task, "stage", folder)
@@ -53,6 +62,9 @@ def main(folder: Path) -> None:
         train(folder / f"one-then-{strategy}", strategy, 2)
     train(folder / "fsdp-then-ddp", "fsdp", 2, stop_at=3)
     train(folder / "fsdp-then-ddp", "ddp", 2)
+    train(folder / "half", "fsdp", 2, precision="bf16-true")
+    train(folder / "half-resumed", "fsdp", 2, stop_at=3, precision="bf16-true")
+    train(folder / "half-resumed", "fsdp", 2, precision="bf16-true")
     found = gradients("ddp", 2)
     if engine(Quiet(), "ddp", 2).fabric.is_global_zero:
         save_file(found, folder / "gradients.safetensors")
