@@ -77,7 +77,7 @@ class Bench:
         table = {"use": recipe.method, **recipe.settings}
         self.method: SelfAdaptation = host.build("method", table, "settings", recipe=recipe, host=host)
 
-    def engine(self, precision: str, every: int, board: Any) -> Engine:
+    def engine(self, precision: Any, every: int, board: Any) -> Engine:
         """An engine that tells `board` of every `every`-th step and keeps no checkpoint."""
         settings = attrs.evolve(self.recipe.engine, precision=precision, log_every=every, checkpoint_every=10**9)
         return Engine(settings, self.recipe.seed, board)
@@ -89,7 +89,7 @@ class Bench:
         self.method.space.load_pose_prior(context.of("pose_prior"), engine.device)
         return source_task(self.method, row, self.method.space.encoder(), context)
 
-    def adaptation(self, engine: Engine, schedule: str) -> AdaptationTask:
+    def adaptation(self, engine: Engine, schedule: Any) -> AdaptationTask:
         """Adaptation with all published losses, in alternation or jointly."""
         row = next(row for row in self.method.rows if row.name == ADAPTED)
         rates = self.method.config.adaptation.learning_rates if schedule == "alternating" else {}

@@ -86,7 +86,8 @@ def measured(bench: Bench, kind: str, precision: str, sizes: Sizes, rounds: int)
     engine, task, passes, draw = _set_up(bench, kind, precision, sizes)
     every = len(passes)
     task.steps = every * (1 + rounds)
-    meter = Meter(bare(task.modules["encoder"], passes, sizes.size, engine), engine.device)
+    encoder = task.modules["encoder"].to(engine.device)  # where the engine will find it
+    meter = Meter(bare(encoder, passes, sizes.size, engine), engine.device)
     _train(bench.engine(precision, every, meter), task)
     seconds, alone = (median(clock for clock, _ in times) for times in (meter.rounds, meter.alone))
     drawing = _seconds(draw, engine.device, rounds)
@@ -234,8 +235,8 @@ def print_floors(rows: Sequence[Mapping[str, Any]], measured_rows: Sequence[Mapp
         figures = f"{row['gflop_an_image']:16.1f}{row['mb_an_image']:16.0f}{row['kept_gib']:16.1f}"
         print(f"{row['kind'] + ', ' + row['precision']:33}{figures}{rates}")
     for row in measured_rows:
-        same = (r for r in rows if (r["kind"], r["precision"]) == (row["kind"], row["precision"]))
-        bound = next(same, {"most_images_a_second": {}})["most_images_a_second"].get(here)
+        same = [r for r in rows if (r["kind"], r["precision"]) == (row["kind"], row["precision"])]
+        bound = same[0]["most_images_a_second"].get(here) if same else None
         if bound:
             print(f"{row['kind']}, {row['precision']}: {row['images_per_s'] / bound:.0%} of {here}'s bound")
 

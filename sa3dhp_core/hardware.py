@@ -71,7 +71,7 @@ class Suggestion:
 
 def here() -> Hardware:
     """This machine."""
-    main = {
+    main: dict[str, Any] = {
         "cores": usable_cores(),
         "threads": torch.get_num_threads(),
         "memory_gib": memory_limit_gib() or 0.0,
