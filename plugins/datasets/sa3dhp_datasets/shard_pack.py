@@ -216,7 +216,7 @@ def _crops(shard: Shard, size: int, quality: int, threads: int) -> Iterator[tupl
 
 def _jpeg(crop: Tensor, quality: int) -> bytes:
     content = io.BytesIO()
-    image = Image.fromarray(crop.permute(1, 2, 0).contiguous().numpy())
+    image = Image.merge("RGB", [Image.fromarray(plane) for plane in crop.numpy()])
     image.save(content, format="JPEG", quality=quality, subsampling=0)
     return content.getvalue()
 
