@@ -118,7 +118,9 @@ def _smaller(frame: av.VideoFrame, factor: int, room: VideoReformatter) -> NDArr
     """``(h, w, 3)`` means, a plane a colour in memory: that keeps the colours as sharp as the video has them."""
     width, height = (max(1, round(side / factor)) for side in (frame.width, frame.height))
     small = room.reformat(frame, width, height, "gbrp", interpolation=Interpolation.AREA, threads=1)
-    green, blue, red = (np.frombuffer(plane, np.uint8).reshape(height, plane.line_size) for plane in small.planes)
+    green, blue, red = (
+        np.frombuffer(memoryview(plane), np.uint8).reshape(height, plane.line_size) for plane in small.planes
+    )
     return np.stack([plane[:, :width] for plane in (red, green, blue)]).transpose(1, 2, 0)
 
 
