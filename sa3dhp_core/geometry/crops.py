@@ -84,6 +84,7 @@ class CropPlan:
         maps: ``(N, 3, 3)`` from each crop's pixels to the frame's.
         ways: of each crop, how many samples across a pixel, and whether a reduction stands for them.
         windows: ``(N, 2, 2)`` first and last (row, column) that each reads.
+        alone: of each, its window as (row, column, height, width), and the map from the crop to it.
         size: side of the crops.
         height: of the frames.
         width: of the frames.
@@ -93,6 +94,7 @@ class CropPlan:
     maps: Tensor
     ways: Sequence[tuple[int, bool]]
     windows: Tensor
+    alone: Sequence[tuple[list[int], Tensor]]
     size: int
     height: int
     width: int
@@ -123,12 +125,13 @@ class CropPlan:
 
     def _cut(self, frames: Tensor, number: Sequence[int], rows: Sequence[int]) -> tuple[Tensor, Tensor]:
         """The frames' windows ``(n, C, h, w)``, and the maps from the crops to them."""
+        if len(rows) == 1:
+            (y, x, tall, wide), maps = self.alone[rows[0]]
+            return frames[number[0] : number[0] + 1, :, y : y + tall, x : x + wide], maps
         corners, (tall, wide) = _common_size(self.windows[rows], self.height, self.width)
         pairs = zip(number, corners.tolist(), strict=True)
-        cut = [frames[n : n + 1, :, y : y + tall, x : x + wide] for n, (y, x) in pairs]
-        shift = torch.eye(3, dtype=self.maps.dtype).repeat(len(rows), 1, 1)
-        shift[:, :2, 2] = -corners.flip(-1).to(shift.dtype)
-        return torch.cat(cut) if len(cut) > 1 else cut[0], shift.to(self.maps.device) @ self.maps[rows]
+        cut = [frames[n, :, y : y + tall, x : x + wide] for n, (y, x) in pairs]
+        return torch.stack(cut), _moved(self.maps[rows], corners)
 
 
 def plan_crops(
@@ -162,7 +165,18 @@ def _plan(maps: Tensor, size: int, height: int, width: int, padding: Padding, an
         finer, even = torch.ones_like(finer), torch.zeros_like(even)
     windows = _windows(maps.detach(), size, height, width, torch.where(even, finer, 0))
     ways = list(zip(finer.tolist(), even.tolist(), strict=True))
-    return CropPlan(maps, ways, windows, size, height, width, padding)
+    sides = (windows[:, 1] - windows[:, 0]).clamp(min=1)
+    corners = torch.minimum(windows[:, 0], torch.tensor([height, width]) - sides)
+    own = torch.cat([corners, sides], dim=1).tolist()
+    alone = list(zip(own, _moved(maps, corners).split(1), strict=False))
+    return CropPlan(maps, ways, windows, alone, size, height, width, padding)
+
+
+def _moved(maps: Tensor, corners: Tensor) -> Tensor:
+    """Maps ``(N, 3, 3)`` to windows whose first (row, column) are ``corners (N, 2)``."""
+    shift = torch.eye(3, dtype=maps.dtype).repeat(len(maps), 1, 1)
+    shift[:, :2, 2] = -corners.flip(-1).to(shift.dtype)
+    return shift.to(maps.device) @ maps
 
 
 def frame_pixels_across(intrinsics: Tensor, rotation: Tensor, virtual_intrinsics: Tensor, size: int) -> Tensor:

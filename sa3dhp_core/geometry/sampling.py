@@ -61,7 +61,8 @@ def sample_finer(images: Tensor, maps: Tensor, size: int, finer: int, padding: P
     rows, columns = maps[..., 1:2] * at + maps[..., 2:], maps[..., :1] * at
     depth = rows[:, 2, :, None] + columns[:, 2, None]
     flat = rows[:, :2, :, None] + columns[:, :2, None]
-    if bool((depth[:, [0, 0, -1, -1], [0, -1, 0, -1]] > 1e-6).all()):
+    ends = max(1, size * finer - 1)
+    if bool((depth[:, ::ends, ::ends] > 1e-6).all()):
         flat = flat / depth[:, None]
     else:
         flat = torch.where(depth[:, None] > 1e-6, flat / depth.clamp(min=1e-6)[:, None], 1e4)

@@ -103,9 +103,10 @@ def frames(footage: Footage, wanted: Container[int]) -> Iterator[tuple[int, NDAr
     if footage.images is not None:
         yield from footage.images.frames(wanted)
         return
+    room = VideoReformatter()
     for number, frame in enumerate(_decoded(footage)):
         if number in wanted:
-            yield number, _rgb(frame)
+            yield number, _rgb(frame, room)
 
 
 def reduced(
@@ -113,8 +114,7 @@ def reduced(
 ) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
     """Frames by whole factors smaller, in the order shown: index, factor and RGB of about ``(H / factor, W / factor)``.
 
-    Each pixel is the mean of those of the frame that it covers. Means of the video's own planes cost less than turning
-    the whole frame into RGB.
+    Each pixel is the mean of those of the frame that it covers; that costs less than turning the whole frame into RGB.
 
     Args:
         footage: a video.
@@ -128,7 +128,7 @@ def reduced(
     for number, frame in enumerate(shown(footage, threads)):
         for factor in wanted.get(number, ()):
             room = rooms.setdefault(factor, VideoReformatter())
-            yield number, factor, _rgb(frame if factor == 1 else _smaller(frame, factor, room))
+            yield number, factor, _rgb(frame, room) if factor == 1 else _smaller(frame, factor, room)
 
 
 def shown(footage: Footage, threads: int = 0) -> Iterator[av.VideoFrame]:
@@ -140,13 +140,19 @@ def shown(footage: Footage, threads: int = 0) -> Iterator[av.VideoFrame]:
         yield av.VideoFrame.from_ndarray(picture, format="rgb24")
 
 
-def _smaller(frame: av.VideoFrame, factor: int, room: VideoReformatter) -> av.VideoFrame:
+def _smaller(frame: av.VideoFrame, factor: int, room: VideoReformatter) -> NDArray[np.uint8]:
+    """``(h, w, 3)`` means, a plane a colour in memory: that keeps the colours as sharp as the video has them."""
     width, height = (max(1, round(side / factor)) for side in (frame.width, frame.height))
-    return room.reformat(frame, width=width, height=height, interpolation=Interpolation.AREA)
+    small = room.reformat(frame, width, height, "gbrp", interpolation=Interpolation.AREA, threads=1)
+    green, blue, red = (
+        np.frombuffer(memoryview(plane), np.uint8).reshape(height, plane.line_size) for plane in small.planes
+    )
+    return np.stack([plane[:, :width] for plane in (red, green, blue)]).transpose(1, 2, 0)
 
 
-def _rgb(frame: av.VideoFrame) -> NDArray[np.uint8]:
-    return np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+def _rgb(frame: av.VideoFrame, room: VideoReformatter) -> NDArray[np.uint8]:
+    """``(H, W, 3)``; frames of one size go through one room, so that it is furnished once."""
+    return np.asarray(room.reformat(frame, format="rgb24", threads=1).to_ndarray(), dtype=np.uint8)
 
 
 def _decoded(footage: Footage, threads: int = 0) -> Iterator[av.VideoFrame]:

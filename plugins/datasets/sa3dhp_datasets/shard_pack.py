@@ -28,7 +28,7 @@ from torch import Tensor
 from sa3dhp_core.atomic import read_json, read_meta, remove_partial, write_atomic, write_json, write_tensors
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.store import FLAG
-from sa3dhp_datasets.shot_crops import Cut, cut_crops
+from sa3dhp_datasets.shot_crops import SPARE, Cut, cut_crops
 from sa3dhp_datasets.shot_splits import Stretch
 from sa3dhp_datasets.shots import Shot
 
@@ -90,7 +90,7 @@ def together(clips: Sequence[Stretch], cuts: Sequence[Cut]) -> list[tuple[Shot, 
 
 def plan_of(shots: Sequence[tuple[Shot, Clips]], told: str) -> str:
     """A name that changes with whatever decides the crops: what is cut where, and what `told` says beside."""
-    digest = hashlib.sha256(told.encode())
+    digest = hashlib.sha256(f"{told}|{SPARE}".encode())
     for shot, clips in shots:
         digest.update(f"{shot.where}|{shot.title}".encode())
         for _, cut in clips:
@@ -216,7 +216,7 @@ def _crops(shard: Shard, size: int, quality: int, threads: int) -> Iterator[tupl
 
 def _jpeg(crop: Tensor, quality: int) -> bytes:
     content = io.BytesIO()
-    image = Image.fromarray(crop.permute(1, 2, 0).contiguous().numpy())
+    image = Image.merge("RGB", [Image.fromarray(plane) for plane in crop.numpy()])
     image.save(content, format="JPEG", quality=quality, subsampling=0)
     return content.getvalue()
 

@@ -1,15 +1,26 @@
-"""Numbered image files: their order is their numbers', from 0 or from 1, whatever is missing between."""
+"""Numbered image files: their order is their numbers', from 0 or from 1; videos read smaller than they are."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import av
+import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sa3dhp_core.errors import DataError
-from sa3dhp_datasets.pictures import ImageFiles, numbered
+from sa3dhp_datasets.example import write_video
+from sa3dhp_datasets.footage import frames, probe
+from sa3dhp_datasets.lens import Lens
+from sa3dhp_datasets.pictures import ImageFiles, VideoPictures, numbered
+from sa3dhp_datasets.shot_crops import Framing, cut_crops, cut_of, view_through
+from sa3dhp_datasets.shots import ReducedPictures, Shot, person_of
+
+WIDTH, HEIGHT = 320, 240
 
 
 def touched(folder: Path, *names: str) -> Path:
@@ -39,3 +50,58 @@ def test_numbers_that_are_no_row_are_refused_and_missing_files_named(tmp_path: P
         numbered(touched(tmp_path / "dates", "20170626.jpg"))
     with pytest.raises(DataError, match="no such file"):
         ImageFiles.open(numbered(touched(tmp_path / "late", "img_000007.jpg")))
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Smooth colours that drift, with a fine pattern on top."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    wave = np.stack([np.sin(x / 31), np.cos(y / 23), np.sin((x + y) / 41)], axis=-1)
+    fine = np.random.default_rng(0).normal(size=(HEIGHT, WIDTH, 1))
+    pictures = [np.roll(128 + 70 * wave + 25 * fine, 5 * k, axis=1).clip(0, 255).astype(np.uint8) for k in range(4)]
+    path = tmp_path_factory.mktemp("videos") / "video.mp4"
+    write_video(path, pictures, fps=30)
+    return path
+
+
+@pytest.mark.parametrize("colours", [av.video.reformatter.Colorspace.ITU709, av.video.reformatter.Colorspace.ITU601])
+@pytest.mark.parametrize("factor", [2, 4, 7])
+def test_a_smaller_frame_holds_the_means_of_the_frame(tmp_path: Path, video: Path, colours: Any, factor: int) -> None:
+    path = tmp_path / "tagged.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30, options={"crf": "8"})
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.codec_context.colorspace = colours
+        for _, picture in frames(probe(video), range(4)):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    pictures = VideoPictures.open(path)
+    assert isinstance(pictures, ReducedPictures)
+    whole = dict(pictures.frames(range(4)))
+    told = {(number, by): picture for number, by, picture in pictures.reduced({1: [1, factor], 3: [factor]}, 1)}
+    assert list(told) == [(1, 1), (1, factor), (3, factor)] and np.array_equal(told[1, 1], whole[1])
+    shape = round(HEIGHT / factor), round(WIDTH / factor)
+    means = torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(whole[3]).permute(2, 0, 1).float(), shape)
+    off = (torch.from_numpy(told[3, factor]).permute(2, 0, 1).float() - means).abs()
+    assert told[3, factor].shape == (*shape, 3) and off.mean() < 2 and off.flatten(1).mean(1).amax() < 3
+    for number, by, picture in pictures.reduced({3: [factor]}, 0):
+        assert np.array_equal(told[number, by], picture), "however many threads decode"
+
+
+@pytest.mark.parametrize("bends", [0.0, -0.1])
+def test_crops_of_smaller_frames_are_nearly_those_of_the_frames(video: Path, bends: float) -> None:
+    lens = Lens(np.full(2, 300.0), np.array([150.0, 125.0]), np.array([bends, 0.0, 0.0]))
+    boxes = np.array([[90.0 + 8 * k, 30.0, 60.0, 160.0] for k in range(4)])
+    person = person_of(0, np.arange(4), lens, boxes=boxes)
+    assert person is not None
+    facts: dict[str, Any] = {"name": "a", "subject": "", "camera": "", "family": "", "fps": 30.0, "where": str(video)}
+    shot = Shot(**facts, lens=lens, people=(person,))
+    cut = cut_of(shot, person, np.arange(4), Framing(48, 0.5, 1.15))
+    view = view_through(lens, cut.rotation.float(), cut.intrinsics.float(), 48, (HEIGHT, WIDTH))
+    pictures = VideoPictures.open(video)
+    exact = {number: view(picture, [number])[0] for number, picture in pictures.frames(range(4))}
+    found = {row: image for _, row, image in cut_crops(pictures, shot, [cut], 48)}
+    assert sorted(found) == [0, 1, 2, 3]
+    for number, image in found.items():
+        off = image.float() / 255 - exact[number]
+        assert off.pow(2).mean().sqrt() < 0.12 * exact[number].std() and off.mean().abs() < 0.005
