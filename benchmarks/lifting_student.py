@@ -1,12 +1,12 @@
-"""Does the size of its first weights decide how fast the student of `ites` learns? What is measured after some steps.
+"""What keeps the student of `ites` from its teacher: its first weights, its running statistics? After some steps.
 
     OMP_NUM_THREADS=1 python benchmarks/lifting_student.py [--first small --first usual] [--seed 0] [--step N …]
         [--set key=value …] [--out FOLDER] [--no-record]
 
 The recipe's student on ../shared/data/lifting, trained by the engine on the method's own task, from the teacher of the
 run in FOLDER/ites-SEED, which is trained first where there is none (minutes). Every eighth test frame, or all with
---every 1. `small` are the first weights as they are, `usual` those of torch's linear maps. Appends the records to
-results/lifting_student.jsonl.
+--every 1. `small` are the first weights as they are, `usual` those of torch's linear maps. Each student is measured as
+it is, and as it would be with running statistics taken anew, `settled`. Appends to results/lifting_student.jsonl.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 import math
 import tempfile
 from collections.abc import Mapping
+from copy import deepcopy
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -31,11 +32,14 @@ from torch import nn
 from sa3dhp_core.engine import Engine
 from sa3dhp_core.protocols.sink import SPEEDS
 from sa3dhp_core.recipe import load_recipe
+from sa3dhp_ites.running import settle
 from sa3dhp_ites.tasks import StudentTask
 from sa3dhp_ites.training import DATA, STUDENT, TEACHER, student_task
 
 RESULTS = Path(__file__).parent / "results" / "lifting_student.jsonl"
 SMALL, USUAL = "small", "usual"
+BATCHES = 54
+"""From which statistics are taken anew: an epoch."""
 
 
 def usual(module: nn.Module) -> None:
@@ -49,8 +53,11 @@ def report(
 ) -> None:
     """Print a line of the student as it is, and append it."""
     logs = {name: value for name, value in scalars.items() if name not in SPEEDS}
+    settled = deepcopy(task.lifter)
+    settle(settled, task.settling(facts["seed"], BATCHES))
     figures = measured(task.lifter, some.test_keypoints, some.test_truth)
-    row = {"step": done, **logs, **figures, **facts}
+    anew = measured(settled, some.test_keypoints, some.test_truth)
+    row = {"step": done, **logs, **figures, **{f"{name}, settled": value for name, value in anew.items()}, **facts}
     print(json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}), flush=True)
     if record:
         with RESULTS.open("a", encoding="utf-8") as file:

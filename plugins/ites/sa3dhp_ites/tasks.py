@@ -13,7 +13,7 @@ from sa3dhp_core.atomic import generator_for
 from sa3dhp_core.protocols.keypoints import Keypoints
 from sa3dhp_core.protocols.task import Relief, Update, halved
 from sa3dhp_core.schedules import warm_cosine_scheduler
-from sa3dhp_core.types import Shard
+from sa3dhp_core.types import WHOLE, Shard
 from sa3dhp_ites import losses
 from sa3dhp_ites.config import Optimisation, StudentTraining, TeacherTraining
 from sa3dhp_ites.density import PoseDensity
@@ -218,4 +218,9 @@ class StudentTask(_Lifting):
 
         What comes out depends on weights and seed alone, so it may be done again.
         """
-        settle(self.lifter, (self.draw(generator_for("settle", seed, k))[0] for k in range(self._how.settle)))
+        settle(self.lifter, self.settling(seed, self._how.settle))
+
+    def settling(self, seed: int, count: int) -> Iterator[Tensor]:
+        """Batches of points ``(B, J, 2)`` in units that are no step's."""
+        for number in range(count):
+            yield self._placed(self.draw(number, generator_for("settle", seed, number), WHOLE))[0]

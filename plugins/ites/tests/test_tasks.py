@@ -155,15 +155,15 @@ class Slanted:
 
 def learned(large: bool) -> float:
     """How far a graph student is from its teacher after some steps at the published rate, against who lifts flat."""
-    made = lifter(use="ites-graph", width=32, blocks=2)
+    made = lifter(use="ites-graph", width=32, blocks=1)
     if large:
         for part in made.modules():
             if isinstance(part, torch.nn.Linear):
                 part.reset_parameters()
-    how = StudentTraining(batch=64, rotations=1)
+    how = StudentTraining(batch=32, rotations=1)
     task = StudentTask(made, Slanted(), Few(flat(200)), how)  # type: ignore[arg-type]
     descent, _ = optimizer([made], how)
-    for step in range(60):
+    for step in range(40):
         (update,) = task.updates(step, torch.Generator().manual_seed(step), WHOLE)
         descent.zero_grad()
         update.loss.backward()
@@ -178,4 +178,4 @@ def learned(large: bool) -> float:
 def test_a_graph_student_begins_with_weights_that_its_rate_can_turn() -> None:
     """As torch begins linear maps, the same steps leave it much farther from its teacher."""
     small, large = learned(False), learned(True)
-    assert small < 0.5 and small < 0.6 * large
+    assert small < 0.2 and small < 0.6 * large
