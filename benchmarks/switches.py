@@ -27,7 +27,6 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -49,7 +48,7 @@ from sa3dhp_core.types import WHOLE, ClipBatch, LabelledBatch, Shard
 from sa3dhp_self_adaptation.adapting import AdaptationTask
 from sa3dhp_self_adaptation.config import Adaptation, RehearsalAugmentation
 from sa3dhp_self_adaptation.supervised import SupervisedTask
-from sa3dhp_self_adaptation.views import labelled_draw
+from sa3dhp_self_adaptation.views import Augmented
 
 RESULTS = Path(__file__).parent / "results" / "switches.jsonl"
 SWITCHES: Mapping[str, Mapping[str, Any]] = {
@@ -118,7 +117,7 @@ class NoiseClips(Noise):
 
 def source_task(encoder: nn.Module, prior: Any, sizes: Sizes, poses: Tensor, steps: int) -> SupervisedTask:
     """A training on labelled images."""
-    draw = partial(labelled_draw, Noise(sizes.pixels, poses), RehearsalAugmentation())
+    draw = Augmented(Noise(sizes.pixels, poses), RehearsalAugmentation())
     keys = {"steps": steps, "batch": sizes.batch, "learning_rate": 1e-3, "ema": 0.99}
     return SupervisedTask(encoder, prior, draw, **keys)  # type: ignore[arg-type]
 
@@ -151,7 +150,7 @@ def adaptation_task(
         feature=encoder.feature,
     )
     losses = [HOST.build("alignment_loss", table, "losses", parts=parts).to(engine.device) for table in LOSSES]
-    labelled = {"source": (partial(labelled_draw, Noise(sizes.pixels, poses), RehearsalAugmentation()), sizes.source)}
+    labelled = {"source": (Augmented(Noise(sizes.pixels, poses), RehearsalAugmentation()), sizes.source)}
 
     def unpaired(count: int, generator: torch.Generator, shard: Shard) -> Tensor:
         return poses[torch.randint(len(poses), (count,), generator=generator)].to(engine.dtype)
