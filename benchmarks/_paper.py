@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from sa3dhp_core.engine import Engine
+from sa3dhp_core.engine.feeding import placed
 from sa3dhp_core.host import Host
 from sa3dhp_core.recipe import Recipe, load_recipe
 from sa3dhp_core.runner import Context, run, stage_folders
@@ -22,7 +23,7 @@ from sa3dhp_core.sinks import SinkBoard
 from sa3dhp_core.types import WHOLE
 from sa3dhp_self_adaptation.adapting import AdaptationTask
 from sa3dhp_self_adaptation.method import SelfAdaptation
-from sa3dhp_self_adaptation.row_stages import adaptation_task, source_draw, source_task
+from sa3dhp_self_adaptation.row_stages import adaptation_task, source_task
 from sa3dhp_self_adaptation.supervised import SupervisedTask
 
 RECIPE, SOURCE, ADAPTED = "sa3dhp-paper", "source-only", "+ slow-backward"
@@ -86,7 +87,7 @@ class Bench:
         """Source training."""
         row = next(row for row in self.method.rows if row.name == SOURCE)
         context = self._context(engine)
-        self.method.space.load_pose_prior(context.of("pose_prior"), engine.device)
+        self.method.space.load_pose_prior(context.of("pose_prior"), engine.device, engine.dtype)
         return source_task(self.method, row, self.method.space.encoder(), context)
 
     def adaptation(self, engine: Engine, schedule: Any) -> AdaptationTask:
@@ -95,32 +96,22 @@ class Bench:
         rates = self.method.config.adaptation.learning_rates if schedule == "alternating" else {}
         settings = attrs.evolve(self.method.config.adaptation, schedule=schedule, learning_rates=rates)
         context = self._context(engine)
-        self.method.space.load_pose_prior(context.of("pose_prior"), engine.device)
+        self.method.space.load_pose_prior(context.of("pose_prior"), engine.device, engine.dtype)
         row = attrs.evolve(row, adaptation=settings)
         return adaptation_task(self.method, row, self.method.space.encoder(), context)
-
-    def drawing_source(self, engine: Engine) -> Callable[[int], object]:
-        """Draw the labelled batch of a step and bring it to the device."""
-        row = next(row for row in self.method.rows if row.name == SOURCE)
-        draw, batch = source_draw(self.method, row, self._context(engine)), self.method.config.source.batch
-        return lambda step: [part.to(engine.device) for part in draw(batch, _generator(step), WHOLE)]
-
-    def drawing_clips(self, engine: Engine, windows: Sequence[int]) -> Callable[[int], object]:
-        """Draw the clips of as many updates as there are windows and bring them to the device."""
-        clips = self.method.data["target"].clips(self._context(engine).of("data-target"), "train")
-        count = self.method.config.adaptation.clips
-
-        def draw(step: int) -> object:
-            return [clips.draw(count, w, _generator(step), WHOLE).images.to(engine.device) for w in windows]
-
-        return draw
 
     def _context(self, engine: Engine) -> Context:
         return Context(self._folder, "bench", self.recipe.seed, engine, SinkBoard(()), self._folder, self._folders)
 
 
-def _generator(step: int) -> torch.Generator:
-    return torch.Generator().manual_seed(step)
+def drawing(task: Any, device: torch.device, steps: int) -> Callable[[int], object]:
+    """Draw what some steps of a task learn from and bring it to the device."""
+
+    def draw(number: int) -> object:
+        seeded = [torch.Generator().manual_seed(number * steps + step) for step in range(steps)]
+        return [placed(task.draw(step, generator, WHOLE), device) for step, generator in enumerate(seeded)]
+
+    return draw
 
 
 def bare(encoder: nn.Module, passes: Sequence[Pass], size: int, engine: Engine | None = None) -> Callable[[], None]:

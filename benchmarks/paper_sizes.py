@@ -24,7 +24,7 @@ import attrs
 import torch
 import typer
 from _machine import command, loaded_machine
-from _paper import PUBLISHED, Bench, Sizes, bare, recipe_of
+from _paper import PUBLISHED, Bench, Pass, Sizes, bare, drawing, recipe_of
 from _roofline import DEVICES, Peak, Work, counted, measured_peak
 from torch import nn
 from torch.autograd import DeviceType
@@ -49,7 +49,8 @@ class Meter:
         self._bare, self._device = bare, device
         self.rounds: list[tuple[float, float]] = []
         self.alone: list[tuple[float, float]] = []
-        self.peak_gib = 0.0
+        self.peak_gib, self.waited_s = 0.0, 0.0
+        self._told_s = 0.0
         self._began: tuple[float, float] | None = None
 
     def stage_started(self, stage: str, steps: int | None) -> None:
@@ -60,8 +61,10 @@ class Meter:
         now = self._now()
         if self._began is not None:
             self.rounds.append(_less(now, self._began))
+            self.waited_s += _waited(step, scalars) - self._told_s
             if self._device.type == "cuda":
                 self.peak_gib = torch.cuda.max_memory_allocated(self._device) / 2**30
+        self._told_s = _waited(step, scalars)
         began = self._now()
         self._bare()
         alone = _less(self._now(), began)
@@ -71,26 +74,36 @@ class Meter:
             torch.cuda.reset_peak_memory_stats(self._device)
         self._began = self._now()
 
+    @property
+    def waiting_share(self) -> float:
+        """Of the time of all rounds."""
+        return self.waited_s / sum(clock for clock, _ in self.rounds)
+
     def _now(self) -> tuple[float, float]:
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         return time.perf_counter(), time.process_time()
 
 
+def _waited(step: int, scalars: Mapping[str, float]) -> float:
+    """Seconds that the engine has waited for batches: it tells its share of the time since it began."""
+    return scalars["waiting_share"] * step / scalars["steps_per_s"]
+
+
 def _less(later: tuple[float, float], earlier: tuple[float, float]) -> tuple[float, float]:
     return later[0] - earlier[0], later[1] - earlier[1]
 
 
-def measured(bench: Bench, kind: str, precision: str, sizes: Sizes, rounds: int) -> dict[str, Any]:
-    """One row: rates, share of the ceiling, share of drawing, memory, kernels that take longest."""
-    engine, task, passes, draw = _set_up(bench, kind, precision, sizes)
-    every = len(passes)
-    task.steps = every * (1 + rounds)
+def measured(bench: Bench, kind: str, precision: str, sizes: Sizes, rounds: int, least: int) -> dict[str, Any]:
+    """One row: rates, shares of the ceiling, of waiting and of drawing, memory; rounds of at least so many steps."""
+    engine, task, passes = _set_up(bench, kind, precision, sizes)
+    passes = tuple(passes) * -(-least // len(passes))
+    task.steps, every = len(passes) * (1 + rounds), len(passes)
     encoder = task.modules["encoder"].to(engine.device)  # where the engine will find it
     meter = Meter(bare(encoder, passes, sizes.size, engine), engine.device)
+    draw = drawing(task, engine.device, every)
     _train(bench.engine(precision, every, meter), task)
     seconds, alone = (median(clock for clock, _ in times) for times in (meter.rounds, meter.alone))
-    drawing = _seconds(draw, engine.device, rounds)
     images = sum(sum(update.values()) for update in passes)
     return {
         "kind": kind,
@@ -100,21 +113,21 @@ def measured(bench: Bench, kind: str, precision: str, sizes: Sizes, rounds: int)
         "of_bare": median(b[0] / r[0] for b, r in zip(meter.alone, meter.rounds, strict=True)),
         "of_bare_by_computing_time": median(b[1] / r[1] for b, r in zip(meter.alone, meter.rounds, strict=True)),
         "bare_images_per_s": images / alone,
-        "drawing_share": drawing / seconds,
+        "waiting_share": meter.waiting_share,
+        "drawing_share": _seconds(draw, engine.device, rounds) / seconds,
         "memory_gib": meter.peak_gib,
         "images_a_round": images,
         "steps_a_round": every,
     }
 
 
-def _set_up(bench: Bench, kind: str, precision: str, sizes: Sizes) -> tuple[Engine, Any, Any, Any]:
-    """Engine, task, what the updates of a round encode, and the draw of a round's input."""
+def _set_up(bench: Bench, kind: str, precision: str, sizes: Sizes) -> tuple[Engine, Any, Sequence[Pass]]:
+    """Engine, task, and what the updates of a turn through its losses encode."""
     engine = bench.engine(precision, 1, Meter(lambda: None, torch.device("cpu")))
     if kind == KINDS[0]:
-        task: Any = bench.source(engine)
-        return engine, task, ({"student": sizes.batch},), bench.drawing_source(engine)
+        return engine, bench.source(engine), ({"student": sizes.batch},)
     task = bench.adaptation(engine, kind.partition(", ")[2])
-    return engine, task, task.encodes, bench.drawing_clips(engine, task.windows)
+    return engine, task, task.encodes
 
 
 def _train(engine: Engine, task: Any) -> None:
@@ -157,7 +170,7 @@ class Profiler:
 
 def profiled(bench: Bench, kind: str, precision: str, sizes: Sizes) -> list[tuple[str, float, int]]:
     """The ten kernels (on a CPU: operators) that take longest in a round: name, share of all of them, calls."""
-    engine, task, passes, _ = _set_up(bench, kind, precision, sizes)
+    engine, task, passes = _set_up(bench, kind, precision, sizes)
     task.steps, cuda = 3 * len(passes), engine.device.type == "cuda"
     board = Profiler(cuda)
     _train(bench.engine(precision, len(passes), board), task)
@@ -181,7 +194,7 @@ def floors_of(bench: Bench, peaks: Sequence[Peak]) -> list[dict[str, Any]]:
 def _floors(
     bench: Bench, kind: str, dtype: torch.dtype, names: Sequence[str], peaks: Sequence[Peak]
 ) -> Iterator[dict[str, Any]]:
-    _, task, passes, _ = _set_up(bench, kind, "32-true", PUBLISHED)
+    _, task, passes = _set_up(bench, kind, "32-true", PUBLISHED)
     encoder: nn.Module = task.modules["encoder"]
     trained = sum(p.numel() for p in encoder.parameters() if p.requires_grad)
     encoder = encoder.to("meta", dtype)
@@ -207,13 +220,13 @@ def _floors(
 
 def print_rows(rows: Sequence[Mapping[str, Any]], cuda: bool) -> None:
     """The measured table."""
-    names = ("images/s", "clips/s", "of bare", "by CPU time", "drawing", "GiB")
+    names = ("images/s", "clips/s", "of bare", "by CPU time", "waiting", "drawing", "GiB")
     print(f"\n{'':33}" + "".join(f"{name:>12}" for name in names))
     for row in rows:
         clips = f"{row['clips_per_s']:12.2f}" if row["clips_per_s"] else f"{'':12}"
         print(
             f"{row['kind'] + ', ' + row['precision']:33}{row['images_per_s']:12.2f}{clips}{row['of_bare']:12.1%}"
-            f"{row['of_bare_by_computing_time']:12.1%}{row['drawing_share']:12.2%}"
+            f"{row['of_bare_by_computing_time']:12.1%}{row['waiting_share']:12.2%}{row['drawing_share']:12.2%}"
             + (f"{row['memory_gib']:12.1f}" if cuda else "")
         )
 
@@ -262,13 +275,14 @@ def main(
     usual = PUBLISHED if cuda else ON_CPU
     sizes = Sizes(batch or usual.batch, clips or usual.clips, frames or usual.frames, size)
     rounds = rounds or (10 if cuda else 2)
+    least = 8 if cuda else 1  # batches that are drawn ahead while the bare network computes must not count for much
     place = torch.device("cuda" if cuda else "cpu")
     name = torch.cuda.get_device_name() if cuda else loaded["cpu"]
     here = measured_peak(place, f"this {place.type.upper()}")
     print(f"measured: {attrs.asdict(sizes)}; published: {attrs.asdict(PUBLISHED)}")
     with tempfile.TemporaryDirectory() as room:
         bench = Bench(recipe_of(sizes, place.type, 64 if cuda else 2, changes), Path(room) / "measured")
-        rows = [measured(bench, kind, precision, sizes, rounds) for kind in KINDS for precision in precisions]
+        rows = [measured(bench, kind, precision, sizes, rounds, least) for kind in KINDS for precision in precisions]
         print_rows(rows, cuda)
         longest_of = {kind: profiled(bench, kind, precisions[-1], sizes) for kind in KINDS[:2] if kernels}
         for kind, longest in longest_of.items():
