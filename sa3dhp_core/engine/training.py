@@ -171,15 +171,20 @@ class Engine:
         # Whatever draws from the default generators (dropout) repeats as well; one process of a group draws its own.
         torch.manual_seed(generator.initial_seed() + self.shard.rank)
         with self.fabric.autocast():
-            updates = task.updates(step, generator, self.shard)
+            updates, fresh = task.updates(step, generator, self.shard), True
         while True:
             with self.fabric.autocast():
                 update = next(updates, None)
             if update is None:
                 return logs
             optimizer, scheduler = optimizers[update.optimizer]
-            optimizer.zero_grad()
+            if fresh:
+                optimizer.zero_grad()
             self.fabric.backward(update.loss)
+            fresh = not update.partial
+            if update.partial:
+                logs |= update.logs
+                continue
             if task.clip_norm is not None:
                 torch.nn.utils.clip_grad_norm_(
                     [p for group in optimizer.param_groups for p in group["params"]], task.clip_norm

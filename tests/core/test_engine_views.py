@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import attrs
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sa3dhp_core.engine.views import BLOCK, SPACING, Orbit, ViewPlan
+from sa3dhp_core.engine.passes import Orbit, Sight
+from sa3dhp_core.engine.views import BLOCK, SPACING, ViewPlan
 from sa3dhp_core.geometry import act_on_images, mirror_matrix, rotation_z
 from sa3dhp_core.protocols.alignment import Encoded, View
 from sa3dhp_core.types import WHOLE, ClipBatch, Encoding, Shard, Spatial
@@ -86,9 +88,9 @@ def answers(asked: Sequence[Request], seed: int, shard: Shard = WHOLE) -> tuple[
     plan = ViewPlan([(views, window) for views, window in asked], RELATIONS, JITTERS)
     clips = some_clips()
     mine = ClipBatch(*(value[shard.rank :: shard.world] for value in (clips.images, clips.intrinsics, clips.clips)))
-    drawn = plan.draw(mine, COUNT, seed, shard)
-    encoded = {one.orbit: (encode(one.images, one.orbit.by), one.spatial) for one in drawn}
-    return plan.hand_out(encoded)
+    drawn = plan.draw(plan.orbits, mine, COUNT, seed, shard)
+    encoded = {one.orbit: (encode(one.images, one.orbit.sight.by), one.spatial) for one in drawn}
+    return tuple(plan.hand_out(number, encoded) for number in range(len(asked)))
 
 
 def assert_same(found: Encoded, expected: Encoded, rows: slice = slice(None)) -> None:
@@ -131,11 +133,7 @@ def test_each_distinct_frame_is_encoded_once(asked: list[Request]) -> None:
         for view in views
         for frame in (range(window) if view.frames is None else view.frames)
     }
-    encoded = [
-        (orbit.spatial, orbit.photometric, orbit.per_frame, orbit.by, frame)
-        for orbit in plan.orbits
-        for frame in orbit.frames
-    ]
+    encoded = [(*attrs.astuple(orbit.sight), frame) for orbit in plan.orbits for frame in orbit.frames]
     assert len(plan) == len(encoded) == len(set(encoded))
     assert set(encoded) == wanted
 
@@ -168,7 +166,7 @@ def test_the_window_is_the_longest_that_is_asked_for() -> None:
     assert ViewPlan([((View(),), 3), ((View(photometric="a"),), 9)], RELATIONS, JITTERS).window == 9
     assert ViewPlan([], RELATIONS, JITTERS).window == 1
     plan = ViewPlan([((View(),), 3), ((View(frames=(7, 5)),), 9)], RELATIONS, JITTERS)
-    assert plan.orbits == (Orbit("", "", False, "student", (0, 1, 2, 5, 7)),)
+    assert plan.orbits == (Orbit(Sight("", "", False, "student"), (0, 1, 2, 5, 7)),)
 
 
 def test_an_unknown_name_is_refused() -> None:
