@@ -45,6 +45,11 @@ class Orbit:
     sight: Sight
     frames: Frames
 
+    @property
+    def by(self) -> str:
+        """Who encodes."""
+        return self.sight.by
+
 
 @attrs.frozen
 class Pass:

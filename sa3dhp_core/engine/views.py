@@ -8,6 +8,7 @@ it would get alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import attrs
 import torch
@@ -21,6 +22,19 @@ from sa3dhp_core.types import ClipBatch, Encoding, Shard, Spatial
 
 Photometric = Callable[[Tensor, torch.Generator], Tensor]
 """``(N, 3, H, W)`` images and a generator to jittered images of the same shape."""
+
+
+@runtime_checkable
+class DrawnApart(Protocol):
+    """A photometric transform whose few random numbers are drawn first, so that many draws are applied at once."""
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """``(count, P)`` for as many images, on the CPU."""
+        ...
+
+    def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
+        """``(N, 3, H, W)`` and ``(N, P)`` -> ``(N, 3, H, W)``; an image's result depends on its own row alone."""
+        ...
 
 
 BLOCK, SPACING = 3, 10
@@ -152,17 +166,26 @@ class ViewPlan:
         return Spatial(matrix[:, order], condition[:, order])
 
     def _jittered(self, images: Tensor, orbit: Orbit, seed: int, shard: Shard) -> Tensor:
-        """Jitter ``(b, F, 3, H, W)`` a clip and a block at a time; a block is always drawn whole, its gaps filled."""
-        jitter, blocks = self._photometric[orbit.sight.photometric], self._blocks(orbit.frames)
+        """Jitter ``(b, F, 3, H, W)`` a clip and a block at a time; a block is always drawn whole."""
+        name, blocks = orbit.sight.photometric, self._blocks(orbit.frames)
+        jitter = self._photometric[name]
+
+        def generator(row: int, block: int) -> torch.Generator:
+            return generator_for(seed, "photometric", name, shard.rank + row * shard.world, block)
+
+        rows = range(len(images))
+        if isinstance(jitter, DrawnApart):
+            order = torch.tensor([place for places, _ in blocks.values() for place in places]).argsort()
+            drawn = [[jitter.draw(BLOCK, generator(r, b))[s] for b, (_, s) in blocks.items()] for r in rows]
+            numbers = torch.stack([torch.cat(clip)[order] for clip in drawn])
+            return jitter.apply(images.flatten(0, 1), numbers.flatten(0, 1)).unflatten(0, images.shape[:2])
         out = torch.empty_like(images)
-        for row in range(images.shape[0]):
-            clip = shard.rank + row * shard.world
+        for row in rows:
             for block, (places, slots) in blocks.items():
-                filled = [places[0]] * BLOCK
+                filled = [places[0]] * BLOCK  # gaps are filled: how much is drawn may depend on it
                 for slot, place in zip(slots, places, strict=True):
                     filled[slot] = place
-                generator = generator_for(seed, "photometric", orbit.sight.photometric, clip, block)
-                out[row, places] = jitter(images[row, filled], generator)[slots]
+                out[row, places] = jitter(images[row, filled], generator(row, block))[slots]
         return out
 
     def _blocks(self, frames: Sequence[int]) -> dict[int, tuple[list[int], list[int]]]:

@@ -73,7 +73,7 @@ class AdaptationTask:
         kinds: Any = Kinds()
         groups = [self._losses] if config.schedule == "joint" else [(loss,) for loss in self._losses]
         self._groups = [(group, self._plan(group, relations, kinds)) for group in groups]
-        if any(one.by == "teacher" for _, plan in self._groups for one in plan.passes):
+        if any(orbit.by == "teacher" for _, plan in self._groups for orbit in plan.orbits):
             self.modules["teacher"] = copy.deepcopy(encoder).eval().requires_grad_(False)
         freeze_all_but(encoder, config.train_only)
         encoder.eval()
@@ -117,7 +117,7 @@ class AdaptationTask:
             found = draw(wanted, generator_for(seed, name), shard)
             images[name], poses[name] = found[0].to(device), self._gather(found[1].to(device))
         drawn = lambda orbits: plan.draw(orbits, clips, count, seed, shard) if orbits else ()  # noqa: E731
-        encodings = Encodings(plan, self.modules, drawn, images, self._gather)
+        encodings = Encodings(plan, self.modules, drawn, images, self._gather, self._config.chunk)
         logs: dict[str, Tensor | float] = {}
         whole = prior.new_zeros(())
         for turn, numbers in enumerate(plan.turns):

@@ -139,6 +139,11 @@ class Adaptation:
             "the middle of longer ones, and views are back-propagated as soon as their last loss is known"
         ),
     )
+    chunk: int = attrs.field(
+        default=0,
+        validator=ge(0),
+        metadata=_help("images that an encoder sees at a time, which spares memory in between; 0: all of a pass"),
+    )
     train_only: tuple[str, ...] = attrs.field(
         default=(), metadata=_help("encoder blocks to train (published: res3 and the heads); all if empty")
     )

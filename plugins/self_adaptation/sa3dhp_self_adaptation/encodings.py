@@ -29,6 +29,7 @@ class Encodings:
         draw: makes the images of some orbits.
         images: labelled images ``(S, 3, H, W)`` by name.
         gather: concatenates a rank's ``(b, ...)`` to the global batch, with gradient.
+        chunk: images that an encoder sees at a time; 0 for all of a pass.
     """
 
     def __init__(
@@ -38,8 +39,10 @@ class Encodings:
         draw: Callable[[Sequence[Orbit]], Sequence[Drawn]],
         images: Mapping[str, Tensor],
         gather: Callable[[Tensor], Tensor],
+        chunk: int = 0,
     ) -> None:
         self._plan, self._modules, self._draw, self._images, self._gather = plan, modules, draw, images, gather
+        self._chunk = chunk
         self.orbits: dict[Orbit, tuple[Encoding, Spatial | None]] = {}
         self.labelled: dict[str, Encoding] = {}
         self._whole: list[Encoding] = []
@@ -77,18 +80,29 @@ class Encodings:
     def _encode(self, one: Pass) -> None:
         drawn = self._draw(one.orbits)
         images = [*(d.images.flatten(0, 1) for d in drawn), *(self._images[name] for name in one.labelled)]
-        with torch.set_grad_enabled(one.by == "student"):
-            out = self._modules["teacher" if one.by == "teacher" else "encoder"](torch.cat(images))
         sizes = [len(i) for i in images]
+        found = [(d.orbit, d.images.shape[:2], d.spatial) for d in drawn]
+        del drawn  # their images are let go before the encoder takes its room
+        out = self._encoded(one.by, images)
         pieces = [Encoding(*both) for both in zip(out.z.split(sizes), out.feature.split(sizes), strict=True)]
-        for name, piece in zip(one.labelled, pieces[len(drawn) :], strict=True):
+        for name, piece in zip(one.labelled, pieces[len(found) :], strict=True):
             self.labelled[name] = self._kept(one, Encoding(*(self._gather(part) for part in piece)))
-        for found, piece in zip(drawn, pieces[: len(drawn)], strict=True):
-            shape, spatial = found.images.shape[:2], found.spatial
+        for (orbit, shape, spatial), piece in zip(found, pieces[: len(found)], strict=True):
             gathered = Encoding(*(self._gather(part.unflatten(0, shape)) for part in piece))
             if spatial is not None:
                 spatial = Spatial(self._gather(spatial.matrix), self._gather(spatial.condition))
-            self.orbits[found.orbit] = (self._kept(one, gathered), spatial)
+            self.orbits[orbit] = (self._kept(one, gathered), spatial)
+
+    def _encoded(self, by: str, images: list[Tensor]) -> Encoding:
+        """One call, or several of at most `chunk` images; takes the images away from the caller."""
+        module = self._modules["teacher" if by == "teacher" else "encoder"]
+        whole = images[0] if len(images) == 1 else torch.cat(images)
+        images.clear()
+        with torch.set_grad_enabled(by == "student"):
+            outs = [module(part) for part in (whole.split(self._chunk) if self._chunk else (whole,))]
+        if len(outs) == 1:
+            return Encoding(outs[0].z, outs[0].feature)
+        return Encoding(torch.cat([out.z for out in outs]), torch.cat([out.feature for out in outs]))
 
     def _kept(self, one: Pass, encoding: Encoding) -> Encoding:
         """As it is where one turn alone needs its graph; else cut from it."""
