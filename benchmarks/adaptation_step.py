@@ -1,17 +1,17 @@
 """What does view planning gain? One adaptation step with the paper's five losses, as published and jointly planned.
 
-    python benchmarks/adaptation_step.py [--encoder small --encoder resnet] [--clips N] [--rounds 5] [--threads 2]
-        [--device auto] [--train res3] [--no-record]
+    python benchmarks/adaptation_step.py [--encoder small --encoder resnet] [--clips N] [--rounds 3] [--threads 2]
+        [--chunk 120] [--device auto] [--train res3] [--no-record]
 
 (a) `_published_step.py`: five iterations, one a loss, each with views and an Adam of its own. (b) the platform's
-`schedule = "joint"`: one update of all five, `planning = "whole"` and `"lean"`. Both train one block of the encoder
-(`res3`) and the losses' heads, on the same clips of 30 frames (60 where the slow relation asks for them), with the
-same jitter and elements, drawing included. Encoders: `small`, the house CNN at 64 pixels with 8 clips; `resnet`,
-ResNet-50 to res4 with the published head at 224 pixels, on a CPU with 1 clip (a step of 8 takes minutes). Equal loss
-terms: five a step of either. Weights are random: they cost what trained ones cost.
+`schedule = "joint"`: one update of all five, with `planning = "whole"`, and with `"lean"` in chunks. Both train one
+block of the encoder (`res3`) and the losses' heads, on windows of 30 frames (60 where the slow relation asks for them)
+of the same clips, with the same jitter and elements, drawing included. Encoders: `small`, the house CNN at 64 pixels
+with 8 clips; `resnet`, ResNet-50 to res4 with the published head at 224 pixels, on a CPU with 1 clip (a step of 8
+takes minutes). Equal loss terms: five a step of either. Weights are random: they cost what trained ones cost.
 
 The variants take turns in one process; the rates are medians. Peak memory is measured in a process of its own for each
-variant: how far a step's resident memory (on a GPU: the allocator's) rises above what was there before. At last, in
+variant: how far two steps' resident memory (on a GPU: the allocator's) rises above what was there before. At last, in
 double precision, at a small size, the gradient of the joint step is compared with the sum of those of the five
 separately computed published losses of the same images. Asked: (b) 2.5 times (a), no more memory, 1e-5. Appends the
 records to results/adaptation_step.jsonl.
@@ -38,7 +38,7 @@ import typer
 from _machine import command, loaded_machine
 from _published_step import LOSSES, Model, loss_of, views, window
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 
 from sa3dhp_core.atomic import generator_for
 from sa3dhp_core.cards import skeleton
@@ -81,11 +81,11 @@ class Bench:
     frames: int
     device: torch.device
 
-    def task(self, count: int, train: Sequence[str], planning: str) -> AdaptationTask:
+    def task(self, count: int, train: Sequence[str], planning: str, chunk: int = 0) -> AdaptationTask:
         """The platform's step."""
         config = Adaptation(
             steps=1000, clips=count, prior=1, learning_rate=1e-5, warm_up=0, floor=1.0, clip_norm=1e6,
-            train_only=tuple(train), planning=planning,
+            train_only=tuple(train), planning=planning, chunk=chunk,
         )  # fmt: skip
         prior = lambda number, generator, shard: torch.zeros(number, 17, 3)  # noqa: E731
         relations, gather = self.space.relations, lambda values: values
@@ -127,9 +127,9 @@ def noise_clips(folder: Path, size: int, frames: int) -> ArrayClips:
 Step = Callable[[int], None]
 
 
-def joint_step(found: Bench, count: int, train: Sequence[str], planning: str) -> Step:
+def joint_step(found: Bench, count: int, train: Sequence[str], planning: str, chunk: int) -> Step:
     """(b): one update of all losses, applied as the engine does."""
-    task = found.task(count, train, planning)
+    task = found.task(count, train, planning, chunk)
     optimizers = task.optimizers()
 
     def step(number: int) -> None:
@@ -168,16 +168,16 @@ def published_step(found: Bench, count: int, train: Sequence[str]) -> Step:
     return step
 
 
-def step_of(variant: str, found: Bench, count: int, train: Sequence[str]) -> Step:
+def step_of(variant: str, found: Bench, count: int, train: Sequence[str], chunk: int) -> Step:
     """The step of a variant."""
     if variant == PUBLISHED:
         return published_step(found, count, train)
-    return joint_step(found, count, train, variant)
+    return joint_step(found, count, train, variant, chunk if variant == "lean" else 0)
 
 
-def rates(found: Bench, count: int, train: Sequence[str], rounds: int) -> dict[str, dict[str, float]]:
+def rates(found: Bench, count: int, train: Sequence[str], chunk: int, rounds: int) -> dict[str, dict[str, float]]:
     """Clips a second by the clock and by the seconds that cores computed; the variants take turns."""
-    steps = {variant: step_of(variant, found, count, train) for variant in VARIANTS}
+    steps = {variant: step_of(variant, found, count, train, chunk) for variant in VARIANTS}
     taken: dict[str, list[tuple[float, float]]] = {variant: [] for variant in VARIANTS}
     for number in range(-1, rounds):
         for variant, step in steps.items():
@@ -201,16 +201,15 @@ def _finish(device: torch.device) -> None:
 
 
 def rise_mib(step: Step, device: torch.device) -> float:
-    """How far memory rises in a step above what was there before it, MiB."""
-    step(0)  # optimisers and buffers that stay
+    """How far memory rises in the first two steps above what was there before them, MiB."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
-        step(1)
+        step(0), step(1)
         return (torch.cuda.max_memory_allocated(device) - before) / 2**20
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the highest resident size so far
     before = _resident_mib("VmRSS")
-    step(1)
+    step(0), step(1)
     return _resident_mib("VmHWM") - before
 
 
@@ -272,15 +271,17 @@ def counted(found: Bench, planning: str) -> dict[str, int]:
     return {"with_gradient": learning, "without": len(plan) - learning, "kept": peak(plan.passes)}
 
 
-def measured(name: str, count: int, rounds: int, train: list[str], threads: int, fabric: Fabric) -> list[dict[str, Any]]:
+def measured(
+    name: str, count: int, rounds: int, train: list[str], chunk: int, threads: int, fabric: Fabric
+) -> list[dict[str, Any]]:
     """Records of one encoder."""
     with tempfile.TemporaryDirectory(prefix="sa3dhp-bench-") as folder:
         found = bench(name, 30, noise_clips(Path(folder), SIZES[name], 30), fabric.device)
-        rate = rates(found, count, train, rounds)
+        rate = rates(found, count, train, chunk, rounds)
         rows = [{"variant": variant, **counted(found, variant), **rate[variant]} for variant in VARIANTS]
     for row in rows:
         words = ["--encoder", name, "--clips", str(count), "--threads", str(threads), "--device", fabric.device.type]
-        words += [f"--train={block}" for block in train]
+        words += [f"--train={block}" for block in train or [""]] + ["--chunk", str(chunk)]
         call = [sys.executable, __file__, *words, "--memory-of", row["variant"]]
         row["peak_mib"] = float(subprocess.run(call, check=True, stdout=subprocess.PIPE, text=True).stdout)
     with tempfile.TemporaryDirectory(prefix="sa3dhp-bench-") as folder:
@@ -296,6 +297,7 @@ def main(
     threads: Annotated[int, typer.Option(min=1, help="threads of torch")] = 2,
     device: Annotated[str, typer.Option(help="an accelerator of Lightning Fabric")] = "auto",
     train: Annotated[list[str], typer.Option(help="blocks of the encoder that learn; '' for all")] = ["res3"],  # noqa: B006
+    chunk: Annotated[int, typer.Option(min=0, help="images that the lean step encodes at a time; 0: all")] = 120,
     record: Annotated[bool, typer.Option(help="append to results/adaptation_step.jsonl")] = True,
     memory_of: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
@@ -307,13 +309,14 @@ def main(
         (name,) = encoders
         with tempfile.TemporaryDirectory(prefix="sa3dhp-bench-") as folder:
             found = bench(name, 30, noise_clips(Path(folder), SIZES[name], 30), fabric.device)
-            print(rise_mib(step_of(memory_of, found, clips, blocks), fabric.device))
+            print(rise_mib(step_of(memory_of, found, clips, blocks, chunk), fabric.device))
         return
     facts = {
         "command": command(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "threads": threads,
         "train": blocks,
+        "chunk": chunk,
         **loaded_machine(),
     }
     print(f"{facts['cpu']}, {threads} threads, load {facts['load_before']}; frames are those of one clip")
@@ -321,7 +324,7 @@ def main(
     print("| encoder | step | " + " | ".join(columns) + " |\n| --- | --- |" + " ---: |" * len(columns))
     for name in encoders:
         count = clips or (CLIPS[name] if fabric.device.type == "cpu" else 8)
-        rows = measured(name, count, rounds, blocks, threads, fabric)
+        rows = measured(name, count, rounds, blocks, chunk, threads, fabric)
         for row in rows:
             print(_line(row, rows[0]), flush=True)
         if record:

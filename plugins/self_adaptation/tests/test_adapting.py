@@ -236,7 +236,7 @@ def test_lean_losses_are_logged_once_and_their_total_is_the_loss(clips: ArrayCli
     assert float(logs[-1]["loss/total"]) == pytest.approx(total)
 
 
-def test_a_lean_run_is_resumed_with_the_same_bits(clips: ArrayClips, tmp_path: Path) -> None:
+def test_a_lean_run_repeats_itself_to_the_bit(clips: ArrayClips, tmp_path: Path) -> None:
     whole = train(task(clips, ("frames", "flip", "guided"), planning="lean", chunk=5), tmp_path / "a")
     again = train(task(clips, ("frames", "flip", "guided"), planning="lean", chunk=5), tmp_path / "b")
     assert all(torch.equal(whole[key], again[key]) for key in whole)
