@@ -7,6 +7,7 @@ the last one that wants its gradient, so what is kept at a time is far less than
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import attrs
 
@@ -125,6 +126,32 @@ def _pass(span: tuple[int, int, int], frames: dict[Sight, list[int]], labelled: 
     first, encoder, last = span
     orbits = tuple(Orbit(sight, tuple(sorted(chosen))) for sight, chosen in frames.items())
     return Pass(ENCODERS[encoder], first, last, orbits, tuple(labelled))
+
+
+def merged(made: Sequence[Pass]) -> tuple[Pass, ...]:
+    """Fewer and larger passes: a student's passes of one first turn are joined where no more frames are kept at a time.
+
+    An encoder is quicker with more images at once; labelled images stay apart, because the peak does not count them.
+    """
+    most = peak(made)
+    for one, other in combinations(made, 2):
+        if one.by == other.by == "student" and one.first == other.first and not (one.labelled or other.labelled):
+            rest = [each for each in made if each not in (one, other)]
+            tried = sorted([*rest, _joined(one, other)], key=_span)
+            if peak(tried) <= most:
+                return merged(tried)
+    return tuple(made)
+
+
+def _joined(one: Pass, other: Pass) -> Pass:
+    frames: dict[Sight, list[int]] = {}
+    for orbit in (*one.orbits, *other.orbits):
+        frames.setdefault(orbit.sight, []).extend(orbit.frames)
+    return _pass(max(_span(one), _span(other)), frames, [])
+
+
+def _span(one: Pass) -> tuple[int, int, int]:
+    return one.first, ENCODERS.index(one.by), one.last
 
 
 def peak(made: Sequence[Pass]) -> int:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from sa3dhp_core.atomic import generator_for
-from sa3dhp_core.engine.passes import Frames, Orbit, Sight, planned
+from sa3dhp_core.engine.passes import Frames, Orbit, Sight, merged, planned
 from sa3dhp_core.protocols.alignment import Encoded, View
 from sa3dhp_core.protocols.relation import NamesItsCrops
 from sa3dhp_core.types import ClipBatch, Encoding, Shard, Spatial
@@ -89,7 +89,8 @@ class ViewPlan:
         self.turns = tuple((number,) for number in numbers) if lean else (tuple(numbers),)
         asked = [[wanted for number in turn for wanted in self._asked[number].values()] for turn in self.turns]
         names = [[name for number in turn for name in (labelled[number] if labelled else ())] for turn in self.turns]
-        self.passes = planned(asked, names, shared=lean)
+        passes = planned(asked, names, shared=lean)
+        self.passes = merged(passes) if lean else passes
         self._places = {
             (orbit.sight, frame): (orbit, place) for orbit in self.orbits for place, frame in enumerate(orbit.frames)
         }

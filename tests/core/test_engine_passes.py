@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sa3dhp_core.engine.passes import ENCODERS, Frames, Orbit, Pass, Sight, peak, planned
+from sa3dhp_core.engine.passes import ENCODERS, Frames, Orbit, Pass, Sight, merged, peak, planned
 
 SIGHTS = st.builds(
     Sight,
@@ -81,6 +81,18 @@ def test_passes_are_in_the_order_of_turns_and_the_peak_is_what_is_alive(asked: A
     assert peak(passes) == max(alive)
 
 
+@given(TURNS, st.lists(NAMES, min_size=4, max_size=4))
+def test_merged_passes_are_fewer_and_keep_no_more_at_a_time(asked: Asked, names: list[list[str]]) -> None:
+    apart = planned(asked, names[: len(asked)], shared=True)
+    joined = merged(apart)
+    before, after = made(apart), made(joined)
+    assert before.keys() == after.keys() and len(joined) <= len(apart) and peak(joined) == peak(apart)
+    assert [one.first for one in joined] == sorted(one.first for one in joined)
+    for key, one in after.items():
+        assert (one.by, one.first) == (before[key].by, before[key].first) and one.last >= before[key].last
+    assert [one for one in apart if one.labelled] == [one for one in joined if one.labelled]
+
+
 def test_the_paper_s_order_keeps_two_views_at_a_time() -> None:
     def sight(spatial: str, draw: int, by: str = "student") -> Sight:
         return Sight(spatial, f"weak:{draw}", False, by)
@@ -100,3 +112,6 @@ def test_the_paper_s_order_keeps_two_views_at_a_time() -> None:
     spans = [(one.first, one.last, one.frames) for one in passes]
     assert spans == [(0, 1, 30), (0, 3, 15), (0, 4, 15), (2, 2, 30), (4, 4, 15)]
     assert passes[3].orbits == (Orbit(turned, middle),)
+    joined = merged(passes)
+    assert peak(joined) == 60
+    assert [(one.first, one.last, one.frames) for one in joined] == [(0, 1, 30), (0, 4, 30), (2, 2, 30), (4, 4, 15)]

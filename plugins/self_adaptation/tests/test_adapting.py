@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -85,10 +85,15 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> ArrayClips:
     return ArrayClips(folder, "train")
 
 
-def encoder(seed: int = 0) -> nn.Module:
+SMALL = {"use": "small-cnn", "widths": [8, 8, 16]}
+OPTIONS = {"depths": [1, 2, 1, 1], "hidden_sizes": [8, 12, 16, 8], "embedding_size": 8, "layer_type": "bottleneck"}
+RESIDUAL = {"use": "transformers", "name": "resnet", "stage": "stage3", "options": OPTIONS}
+
+
+def encoder(seed: int = 0, layers: Mapping[str, Any] = SMALL) -> nn.Module:
     torch.manual_seed(seed)
-    backbone = HOST.build("backbone", {"use": "small-cnn", "widths": [8, 8, 16]}, "encoder.backbone")
-    table = {"use": "latent-encoder", "backbone": {"use": "small-cnn"}, "feature": 12, "grid": 2}
+    backbone = HOST.build("backbone", layers, "encoder.backbone")
+    table = {"use": "latent-encoder", "backbone": layers, "feature": 12, "grid": 2}
     return HOST.build("image_encoder", table, "encoder", backbone=backbone, latent=LATENT, bound=torch.tanh)
 
 
@@ -166,15 +171,16 @@ def test_the_joint_gradient_is_the_sum_of_the_losses_own(clips: ArrayClips) -> N
 PAPER = ("frames", "motions", "flip", "reversed", "slowed")
 
 
-@pytest.mark.parametrize("train_only", [(), ("res3",)])
-@pytest.mark.parametrize("scale", [1.0, 1024.0])
+@pytest.mark.parametrize(
+    ("layers", "train_only", "scale"), [(SMALL, (), 1024.0), (SMALL, ("res3",), 1.0), (RESIDUAL, ("res3",), 1.0)]
+)
 def test_the_lean_gradient_is_the_sum_of_the_losses_own(
-    clips: ArrayClips, train_only: tuple[str, ...], scale: float
+    clips: ArrayClips, layers: Mapping[str, Any], train_only: tuple[str, ...], scale: float
 ) -> None:
     """Windows of two lengths, an anchor read by all, partners that another loss learns from, a teacher."""
     names, keys = (*PAPER, "guided"), {"planning": "lean", "train_only": train_only}
-    joint = gradients(task(Middle(clips), names, **keys), scale=scale)
-    alone = [gradients(task(Middle(clips), (name,), **keys)) for name in names]
+    joint = gradients(task(Middle(clips), names, encoder(layers=layers), **keys), scale=scale)
+    alone = [gradients(task(Middle(clips), (name,), encoder(layers=layers), **keys)) for name in names]
     assert set(joint) == set().union(*alone)
     for name, gradient in joint.items():
         total = sum(one.get(name, torch.zeros_like(gradient)) for one in alone)
