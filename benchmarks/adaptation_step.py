@@ -30,7 +30,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import attrs
 import torch
@@ -81,7 +81,9 @@ class Bench:
     frames: int
     device: torch.device
 
-    def task(self, count: int, train: Sequence[str], planning: str, chunk: int = 0) -> AdaptationTask:
+    def task(
+        self, count: int, train: Sequence[str], planning: Literal["whole", "lean"], chunk: int = 0
+    ) -> AdaptationTask:
         """The platform's step."""
         config = Adaptation(
             steps=1000, clips=count, prior=1, learning_rate=1e-5, warm_up=0, floor=1.0, clip_norm=1e6,
@@ -99,7 +101,8 @@ def bench(encoder: str, frames: int, clips: Any, device: torch.device, dtype: to
     host = Host.load()
     space = LatentSpace(recipe, host, skeleton(), frames)
     fixed = lambda module: module.to(device, dtype).eval().requires_grad_(False)  # noqa: E731
-    fixed(space.pose_prior), fixed(space.motion_prior)
+    fixed(space.pose_prior)
+    fixed(space.motion_prior)
     networks = {name: fixed(space.network(relation)) for name, relation in space.relations.items()}
     made = space.encoder().to(device, dtype)
     ones = torch.ones(space.pose_prior.latent, device=device, dtype=dtype)
@@ -127,7 +130,7 @@ def noise_clips(folder: Path, size: int, frames: int) -> ArrayClips:
 Step = Callable[[int], None]
 
 
-def joint_step(found: Bench, count: int, train: Sequence[str], planning: str, chunk: int) -> Step:
+def joint_step(found: Bench, count: int, train: Sequence[str], planning: Literal["whole", "lean"], chunk: int) -> Step:
     """(b): one update of all losses, applied as the engine does."""
     task = found.task(count, train, planning, chunk)
     optimizers = task.optimizers()
@@ -172,7 +175,9 @@ def step_of(variant: str, found: Bench, count: int, train: Sequence[str], chunk:
     """The step of a variant."""
     if variant == PUBLISHED:
         return published_step(found, count, train)
-    return joint_step(found, count, train, variant, chunk if variant == "lean" else 0)
+    if variant == "lean":
+        return joint_step(found, count, train, "lean", chunk)
+    return joint_step(found, count, train, "whole", 0)
 
 
 def rates(found: Bench, count: int, train: Sequence[str], chunk: int, rounds: int) -> dict[str, dict[str, float]]:
@@ -204,12 +209,14 @@ def rise_mib(step: Step, device: torch.device) -> float:
     """How far memory rises in the first two steps above what was there before them, MiB."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
-        step(0), step(1)
-        return (torch.cuda.max_memory_allocated(device) - before) / 2**20
+        allocated = torch.cuda.memory_allocated(device)
+        step(0)
+        step(1)
+        return (torch.cuda.max_memory_allocated(device) - allocated) / 2**20
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the highest resident size so far
     before = _resident_mib("VmRSS")
-    step(0), step(1)
+    step(0)
+    step(1)
     return _resident_mib("VmHWM") - before
 
 
@@ -278,11 +285,13 @@ def measured(
     with tempfile.TemporaryDirectory(prefix="sa3dhp-bench-") as folder:
         found = bench(name, 30, noise_clips(Path(folder), SIZES[name], 30), fabric.device)
         rate = rates(found, count, train, chunk, rounds)
-        rows = [{"variant": variant, **counted(found, variant), **rate[variant]} for variant in VARIANTS]
+        rows: list[dict[str, Any]] = [
+            {"variant": variant, **counted(found, variant), **rate[variant]} for variant in VARIANTS
+        ]
     for row in rows:
         words = ["--encoder", name, "--clips", str(count), "--threads", str(threads), "--device", fabric.device.type]
         words += [f"--train={block}" for block in train or [""]] + ["--chunk", str(chunk)]
-        call = [sys.executable, __file__, *words, "--memory-of", row["variant"]]
+        call = [sys.executable, __file__, *words, "--memory-of", str(row["variant"])]
         row["peak_mib"] = float(subprocess.run(call, check=True, stdout=subprocess.PIPE, text=True).stdout)
     with tempfile.TemporaryDirectory(prefix="sa3dhp-bench-") as folder:
         clips = Middle(noise_clips(Path(folder), 32, 6), 12)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sa3dhp_core.engine.passes import Orbit, Sight
-from sa3dhp_core.engine.views import BLOCK, SPACING, ViewPlan
+from sa3dhp_core.engine.views import BLOCK, SPACING, Photometric, ViewPlan
 from sa3dhp_core.geometry import act_on_images, mirror_matrix, rotation_z
 from sa3dhp_core.protocols.alignment import Encoded, View
 from sa3dhp_core.types import WHOLE, ClipBatch, Encoding, Shard, Spatial
@@ -91,7 +91,7 @@ RELATIONS = {
     "named mirror": Named(True),
     "still": Still(),
 }
-JITTERS = {"a": jitter, "b": jitter, "apart": Gain()}
+JITTERS: dict[str, Photometric] = {"a": jitter, "b": jitter, "apart": Gain()}
 
 
 MOVING = [name for name in RELATIONS if name != "still"]
@@ -137,9 +137,8 @@ def answers(
     clips = some_clips()
     first = LONGEST // 2 - plan.window // 2 if lean else 0
     kept = slice(first, None)
-    mine = ClipBatch(
-        *(value[shard.rank :: shard.world, kept] for value in (clips.images, clips.intrinsics)), clips.clips
-    )
+    rows = slice(shard.rank, None, shard.world)
+    mine = ClipBatch(clips.images[rows, kept], clips.intrinsics[rows, kept], clips.clips[rows])
     drawn = plan.draw(plan.orbits, mine, COUNT, seed, shard)
     encoded = {one.orbit: (encode(one.images, one.orbit.by), one.spatial) for one in drawn}
     return tuple(plan.hand_out(number, encoded) for number in range(len(asked)))

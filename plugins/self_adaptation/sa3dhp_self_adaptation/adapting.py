@@ -116,7 +116,7 @@ class AdaptationTask:
             shard.check(wanted, COUNTS[name])
             found = draw(wanted, generator_for(seed, name), shard)
             images[name], poses[name] = found[0].to(device), self._gather(found[1].to(device))
-        drawn = lambda orbits: plan.draw(orbits, clips, count, seed, shard) if orbits else ()  # noqa: E731
+        drawn = lambda orbits: () if clips is None else plan.draw(orbits, clips, count, seed, shard)  # noqa: E731
         encodings = Encodings(plan, self.modules, drawn, images, self._gather, self._config.chunk)
         logs: dict[str, Tensor | float] = {}
         whole = prior.new_zeros(())
