@@ -84,10 +84,12 @@ def train(task: Task, bench: Bench, steps: int | None, noise: int = 0) -> int:
         for step in range(task.steps if steps is None else min(steps, task.steps)):
             generator = bench.generator("step", step)
             torch.manual_seed(generator.initial_seed() + noise)
+            fresh = True
             for update in task.updates(step, generator, WHOLE):
                 _need_applicable(update, list(optimizers))
-                _apply(update, *optimizers[update.optimizer], task.clip_norm)
-                done += 1
+                _apply(update, *optimizers[update.optimizer], task.clip_norm, fresh)
+                fresh = not update.partial
+                done += fresh
             if average is not None:
                 average.update(task.modules, step)
     if average is not None and done:
@@ -106,9 +108,14 @@ def trained(begin: Begin, noun: str, subject: Subject, bench: Bench) -> Any:
     return bench.once((noun, subject), learn)
 
 
-def _apply(update: Update, optimizer: torch.optim.Optimizer, scheduler: Any, clip_norm: float | None) -> None:
-    optimizer.zero_grad()
+def _apply(
+    update: Update, optimizer: torch.optim.Optimizer, scheduler: Any, clip_norm: float | None, fresh: bool
+) -> None:
+    if fresh:
+        optimizer.zero_grad()
     update.loss.backward()
+    if update.partial:
+        return
     if clip_norm is not None:
         torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], clip_norm)
     optimizer.step()

@@ -208,10 +208,16 @@ class Engine:
         logs: dict[str, Tensor | float] = {}
         # Whatever draws from the default generators (dropout) repeats as well; one process of a group draws its own.
         _seed_defaults(served.generator.initial_seed() + self.shard.rank, self.device)
+        fresh = True
         for update in served.updates():
             optimizer, scheduler = optimizers[update.optimizer]
-            optimizer.zero_grad()
+            if fresh:
+                optimizer.zero_grad()
             self.fabric.backward(update.loss)
+            fresh = not update.partial
+            if update.partial:
+                logs |= update.logs
+                continue
             self._shards.collect(optimizer)
             if task.clip_norm is not None:
                 precision.unscale(self.fabric, optimizer)

@@ -48,6 +48,18 @@ class Relation(Protocol):
 
 
 @runtime_checkable
+class NamesItsCrops(Protocol):
+    """What a relation may say beside, so that relations which look alike share their crops.
+
+    Attributes:
+        crops_name: relations of one class with equal names draw equal elements from equal generators and do the same
+            to crops; empty if crops stay as they are.
+    """
+
+    crops_name: str
+
+
+@runtime_checkable
 class RelationNetwork(Protocol):
     """A `torch.nn.Module`: what the relation does to embeddings."""
 

@@ -20,11 +20,14 @@ class Update:
         optimizer: key of `Task.optimizers`.
         loss: scalar to minimise.
         logs: scalars to show and store, by name.
+        partial: whether this is a part of the gradient alone: more of it follows, and the optimiser waits for the
+            first update that is not partial. So a task may let go of activations early.
     """
 
     optimizer: str
     loss: Tensor
     logs: Mapping[str, Tensor | float] = attrs.field(factory=dict)
+    partial: bool = False
 
 
 @runtime_checkable

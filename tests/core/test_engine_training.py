@@ -69,6 +69,24 @@ class Regression:
         yield Update("second", factor * (self.modules["second"](inputs) - wanted).square().mean())
 
 
+class Penalised(Regression):
+    """Pulls the first network towards zero, in an update of its own or in a part of the one that follows."""
+
+    def __init__(self, apart: bool) -> None:
+        super().__init__()
+        self._apart = apart
+
+    def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
+        first, second = super().updates(step, generator, shard)
+        penalty = torch.stack([p.square().sum() for p in self.modules["first"].parameters()]).sum()
+        if self._apart:
+            yield Update("first", penalty, {"penalty": penalty.detach()}, partial=True)
+            yield first
+        else:
+            yield Update("first", first.loss + penalty)
+        yield second
+
+
 class Fused(Regression):
     """Its weights lie channels last and its optimiser is fused: a kernel that reads storages as they lie."""
 
@@ -108,6 +126,13 @@ def test_resumed_at_any_step_gives_the_same_bits(tmp_path: Path, task: type[Regr
     assert (tmp_path / "halves" / CHECKPOINT).exists() == (stop_at >= 2)
     torch.rand(stop_at)  # another process has other random numbers behind it
     assert_equal(trained(tmp_path / "halves", task()), whole)
+
+
+def test_a_partial_update_adds_its_gradient_to_the_next(tmp_path: Path) -> None:
+    apart, together = (trained(tmp_path / str(apart), Penalised(apart)) for apart in (True, False))
+    for key, value in together.items():
+        torch.testing.assert_close(apart[key], value)
+    assert any(not torch.equal(value, apart[key]) for key, value in trained(tmp_path / "plain").items())
 
 
 def test_intervals_of_checkpoints_and_logs_change_nothing(tmp_path: Path) -> None:

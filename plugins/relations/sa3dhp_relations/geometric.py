@@ -52,6 +52,11 @@ class GeometricRelation:
         return self.alias or self.expression
 
     @property
+    def crops_name(self) -> str:
+        """The canonical expression of the spatial part, empty where that is the identity."""
+        return write(Product(self.product.spatial)) if self.product.spatial != SpatialProduct() else ""
+
+    @property
     def condition(self) -> int:
         """0 for a single element, 3 for a family in the image plane, 9 for any other family."""
         if not self.product.spatial.is_family:

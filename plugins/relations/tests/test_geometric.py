@@ -14,7 +14,7 @@ from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError, RecipeError, Sa3dhpError
 from sa3dhp_core.geometry import act_on_keypoints, bone_lengths, project
 from sa3dhp_core.host import Host
-from sa3dhp_core.protocols.relation import Relation
+from sa3dhp_core.protocols.relation import NamesItsCrops, Relation
 from sa3dhp_core.types import Spatial
 from sa3dhp_relations import build, config
 from sa3dhp_relations.geometric import described, geometric, matrices_from
@@ -52,6 +52,26 @@ def test_draws_are_orthogonal_and_repeat(expression: str, seed: int) -> None:
     assert one.matrix.shape == (3, 2, 3, 3)
     assert one.condition.shape == (3, 2, relation.condition)
     torch.testing.assert_close(one.matrix @ one.matrix.mT, torch.eye(3).expand(3, 2, 3, 3), atol=1e-5, rtol=0)
+
+
+TIMES = ["", " @ backward", " @ slow(2) @ backward"]
+
+
+@quick
+@given(everything, everything, st.sampled_from(TIMES), st.sampled_from(TIMES), seeds)
+def test_relations_whose_crops_have_one_name_do_the_same_to_crops(
+    first: str, second: str, sooner: str, later: str, seed: int
+) -> None:
+    one, two = geometric(first + sooner, BODY, "mine"), geometric(second + later, BODY, "yours")
+    assert isinstance(one, NamesItsCrops)
+    assert (one.crops_name == two.crops_name) == (first == second), "time and alias do not count, the element does"
+    assert (one.crops_name == "") == (first == "identity")
+    drawn = one.draw((2,), generator(seed))
+    if first == second:
+        assert torch.equal(drawn.matrix, two.draw((2,), generator(seed)).matrix)
+    if first == "identity":
+        crops = torch.rand(2, 3, 8, 8, generator=generator(seed), dtype=torch.float64)
+        torch.testing.assert_close(one.on_images(crops, drawn, camera(8).expand(2, 3, 3)), crops)
 
 
 @pytest.mark.parametrize(("expression", "width"), [("flip", 0), ("flip?", 3), ("rotate(-9..9)", 3), ("pan(-9..9)", 9)])

@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 from sa3dhp_core.atomic import generator_for
 from sa3dhp_core.engine.kernels import fused_offered
-from sa3dhp_core.engine.views import Drawn, Orbit, ViewPlan
+from sa3dhp_core.engine.views import ViewPlan
 from sa3dhp_core.errors import PluginError, RecipeError, nearest
 from sa3dhp_core.protocols.alignment import Labelled, LossInput
 from sa3dhp_core.protocols.data import Clips
 from sa3dhp_core.protocols.task import Relief, Update, halved
-from sa3dhp_core.types import WHOLE, ClipBatch, Encoding, Shard, Spatial
+from sa3dhp_core.types import WHOLE, ClipBatch, Shard
 from sa3dhp_self_adaptation.config import Adaptation
+from sa3dhp_self_adaptation.encodings import Encodings
 from sa3dhp_self_adaptation.photometric import Kinds
 from sa3dhp_self_adaptation.supervised import ImageDraw, cosine, smaller_crops
 
@@ -93,12 +94,17 @@ class AdaptationTask:
                     )
         kinds: Any = Kinds()
         groups = [self._losses] if config.schedule == "joint" else [(loss,) for loss in self._losses]
-        self._groups = [(group, ViewPlan([(g.views, g.window) for g in group], relations, kinds)) for group in groups]
+        self._groups = [(group, self._plan(group, relations, kinds)) for group in groups]
         if any(orbit.by == "teacher" for _, plan in self._groups for orbit in plan.orbits):
             self.modules["teacher"] = copy.deepcopy(encoder).eval().requires_grad_(False)
             self.sharded = ("encoder", "teacher")
         freeze_all_but(encoder, config.train_only)
         encoder.eval()
+
+    def _plan(self, group: Sequence[Any], relations: Mapping[str, Any], kinds: Any) -> ViewPlan:
+        asked = [(loss.views, loss.window) for loss in group]
+        lean = self._config.planning == "lean"
+        return ViewPlan(asked, relations, kinds, [loss.labelled for loss in group], lean)
 
     @property
     def samples(self) -> float:
@@ -177,64 +183,42 @@ class AdaptationTask:
         group, plan = self._groups[step % len(self._groups)]
         device = next(self.modules["encoder"].parameters()).device
         seed, count = generator.initial_seed(), self._config.clips
-        prior = batch.prior.to(device)
-        drawn: tuple[Drawn, ...] = ()
-        if batch.clips is not None:
-            clips = ClipBatch(batch.clips.images.to(device), batch.clips.intrinsics.to(device), batch.clips.clips)
-            drawn = plan.draw(clips, count, seed, shard)
+        prior, clips = batch.prior.to(device), batch.clips
+        if clips is not None:
+            clips = ClipBatch(clips.images.to(device), clips.intrinsics.to(device), clips.clips)
         images, poses = {}, {}
         for name, (stored, truth, draws) in batch.labelled.items():
             augment = self._labelled[name][0].augment
             images[name], found = augment(stored.to(device), truth.to(device), draws, shard)
             poses[name] = self._gather(found.to(prior))
-        encoded, labelled = self._encode(drawn, images)
-        handed = plan.hand_out(encoded)
-        total = prior.new_zeros(())
+        drawn = lambda orbits: () if clips is None else plan.draw(orbits, clips, count, seed, shard)  # noqa: E731
+        encodings = Encodings(plan, self.modules, drawn, images, self._gather, self._config.chunk)
         logs: dict[str, Tensor | float] = {}
-        for number, loss in enumerate(group):
-            given = LossInput(
-                handed[number],
-                prior,
-                {name: Labelled(labelled[name], poses[name]) for name in loss.labelled},
-                generator_for(seed, "loss", loss.name),
-                step,
-                self.steps,
-            )
-            value = loss(given)
-            logs[loss.name] = value.detach()
-            total = total + loss.weight * value
-        if shard.world > 1:
-            total = total + 0.0 * _sum([*(e for e, _ in encoded.values()), *labelled.values()])
-        yield Update(self._name(group), total, logs)
+        whole = prior.new_zeros(())
+        for turn, numbers in enumerate(plan.turns):
+            encodings.begin(turn)
+            total = prior.new_zeros(())
+            for number in numbers:
+                loss = group[number]
+                given = LossInput(
+                    plan.hand_out(number, encodings.orbits),
+                    prior,
+                    {name: Labelled(encodings.labelled[name], poses[name]) for name in loss.labelled},
+                    generator_for(seed, "loss", loss.name),
+                    step,
+                    self.steps,
+                )
+                value = loss(given)
+                logs[loss.name] = value.detach()
+                total = total + loss.weight * value
+            whole = whole + total.detach()
+            if shard.world > 1:
+                total = total + 0.0 * encodings.outputs()
+            if turn > 0:
+                logs[f"loss/{self._name(group)}"] = whole
+            for part, more in encodings.back(turn, total):
+                yield Update(self._name(group), part, {} if more else logs, partial=more)
         self._follow()
-
-    def _encode(
-        self, drawn: Sequence[Drawn], labelled: Mapping[str, Tensor]
-    ) -> tuple[dict[Orbit, tuple[Encoding, Spatial | None]], dict[str, Encoding]]:
-        """One forward pass with gradient, one without, one of the teacher."""
-        encoded: dict[Orbit, tuple[Encoding, Spatial | None]] = {}
-        also: dict[str, Encoding] = {}
-        for by in ("stopped", "teacher", "student"):
-            mine = [d for d in drawn if d.orbit.by == by]
-            more = labelled if by == "student" else {}
-            images = [*(d.images.flatten(0, 1) for d in mine), *more.values()]
-            if not images:
-                continue
-            module = self.modules["teacher" if by == "teacher" else "encoder"]
-            with torch.set_grad_enabled(by == "student"):
-                out = module(torch.cat(images))
-            sizes = [len(i) for i in images]
-            pieces = list(zip(out.z.split(sizes), out.feature.split(sizes), strict=True))
-            for name, piece in zip(more, pieces[len(mine) :], strict=True):
-                also[name] = Encoding(*(self._gather(part) for part in piece))
-            for one, (z, feature) in zip(mine, pieces[: len(mine)], strict=True):
-                shape = one.images.shape[:2]
-                encoding = Encoding(self._gather(z.unflatten(0, shape)), self._gather(feature.unflatten(0, shape)))
-                spatial = one.spatial
-                if spatial is not None:
-                    spatial = Spatial(self._gather(spatial.matrix.to(z)), self._gather(spatial.condition.to(z)))
-                encoded[one.orbit] = (encoding, spatial)
-        return encoded, also
 
     @torch.no_grad()
     def _follow(self) -> None:
@@ -252,11 +236,6 @@ class AdaptationTask:
 def _labelled_of(losses: Sequence[Any]) -> tuple[str, ...]:
     """Names of the labelled images that any of the losses asks for, each once."""
     return tuple(dict.fromkeys(name for loss in losses for name in loss.labelled))
-
-
-def _sum(encodings: Sequence[Encoding]) -> Tensor:
-    """Of all outputs: each must take part, or the ranks would wait for gradients that never come."""
-    return torch.stack([e.z.sum() + e.feature.sum() for e in encodings]).sum()
 
 
 def freeze_all_but(encoder: nn.Module, names: Sequence[str]) -> None:

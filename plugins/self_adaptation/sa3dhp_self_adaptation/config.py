@@ -131,6 +131,19 @@ class Adaptation:
         validator=in_(("joint", "alternating")),
         metadata=_help("one planned update for all losses, or (as published) one loss and one Adam at a time"),
     )
+    planning: Literal["whole", "lean"] = attrs.field(
+        default="whole",
+        validator=in_(("whole", "lean")),
+        metadata=_help(
+            "one pass and one backward for all views, or the fewest frames and the least memory: shorter windows are "
+            "the middle of longer ones, and views are back-propagated as soon as their last loss is known"
+        ),
+    )
+    chunk: int = attrs.field(
+        default=0,
+        validator=ge(0),
+        metadata=_help("images that an encoder sees at a time, which spares memory in between; 0: all of a pass"),
+    )
     train_only: tuple[str, ...] = attrs.field(
         default=(), metadata=_help("encoder blocks to train (published: res3 and the heads); all if empty")
     )

@@ -6,7 +6,9 @@ On an accelerator whole images of noise are drawn there, by a generator that the
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
+import attrs
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -24,31 +26,50 @@ def _applied(count: int, probability: float, generator: torch.Generator, like: T
     return (torch.rand((count, 1, 1, 1), generator=generator) < probability).to(like)
 
 
-def colour(images: Tensor, generator: torch.Generator, strength: float, probability: float) -> Tensor:
-    """Hue, saturation, contrast and brightness of ``(N, 3, H, W)``, each with its own probability.
+@attrs.frozen(slots=False)
+class Colour:
+    """Hue, saturation, contrast and brightness, each with its own probability; drawn and applied apart.
 
     Hue is a rotation about the grey axis of RGB; all four together are one affine map of the colour vector.
     """
-    count = len(images)
 
-    def draw(low: float, high: float, neutral: float) -> Tensor:
-        value = _uniform((count, 1, 1, 1), low, high, generator, images)
-        return torch.lerp(torch.full_like(value, neutral), value, _applied(count, probability, generator, images))
+    strength: float
+    probability: float
 
-    angle = draw(-1.2 * strength, 1.2 * strength, 0.0).view(count)
-    saturation = draw(max(0.0, 1 - strength), 1 + strength, 1.0).view(count, 1, 1)
-    contrast = draw(1 - 0.6 * strength, 1 + 0.8 * strength, 1.0)
-    brightness = draw(-0.3 * strength, 0.3 * strength, 0.0)
-    cos, sin = angle.cos().view(count, 1, 1), angle.sin().view(count, 1, 1)
-    eye = torch.eye(3).to(images)
-    axis = torch.full((3, 3), 1 / 3).to(images)
-    cross = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]).to(images) / 3**0.5
-    hue = cos * eye + (1 - cos) * axis + sin * cross
-    luma = torch.tensor(_LUMA).to(images).expand(3, 3)
-    matrix = (saturation * eye + (1 - saturation) * luma) @ hue
-    mixed = torch.einsum("nij,njhw->nihw", matrix, images)
-    mean = mixed.mean(dim=(1, 2, 3), keepdim=True)
-    return ((mixed - mean) * contrast + mean + brightness).clamp(0.0, 1.0)
+    @cached_property
+    def _ranges(self) -> Tensor:
+        """Least value, width and neutral value of the four."""
+        s = self.strength
+        rows = (
+            (-1.2 * s, 1.2 * s, 0.0),
+            (max(0.0, 1 - s), 1 + s, 1.0),
+            (1 - 0.6 * s, 1 + 0.8 * s, 1.0),
+            (-0.3 * s, 0.3 * s, 0.0),
+        )
+        return torch.tensor([(low, high - low, neutral) for low, high, neutral in rows]).T
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """``(N, 3, H, W)`` -> the same, jittered."""
+        return self.apply(images, self.draw(len(images), generator))
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """``(count, 4)``: angle in radians, saturation, contrast, brightness; neutral where they are not applied."""
+        unit, chance = torch.rand(4, 2, count, generator=generator).unbind(1)
+        low, span, neutral = (column[:, None] for column in self._ranges)
+        return torch.where(chance < self.probability, low + span * unit, neutral).T
+
+    def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
+        """``(N, 3, H, W)`` by the draws ``(N, 4)``."""
+        angle, saturation, contrast, brightness = drawn.to(images)[..., None, None].unbind(1)
+        eye = torch.eye(3).to(images)
+        axis = torch.full((3, 3), 1 / 3).to(images)
+        cross = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]).to(images) / 3**0.5
+        hue = angle.cos() * eye + (1 - angle.cos()) * axis + angle.sin() * cross
+        luma = torch.tensor(_LUMA).to(images).expand(3, 3)
+        matrix = (saturation * eye + (1 - saturation) * luma) @ hue
+        mixed = torch.einsum("nij,njhw->nihw", matrix, images)
+        mean = mixed.mean(dim=(1, 2, 3), keepdim=True)
+        return ((mixed - mean) * contrast[..., None] + mean + brightness[..., None]).clamp(0.0, 1.0)
 
 
 def _chosen(count: int, probability: float, generator: torch.Generator, like: Tensor) -> Tensor:
@@ -113,15 +134,17 @@ def none(images: Tensor, generator: torch.Generator) -> Tensor:
     return images
 
 
-def weak(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Hue, saturation, contrast and brightness, each with probability 1/3 (METHOD 1.2: hue, saturation, value)."""
-    return colour(images, generator, 0.35, 1 / 3)
+weak = Colour(0.35, 1 / 3)
+"""Hue, saturation, contrast and brightness, each with probability 1/3 (METHOD 1.2: hue, saturation, value)."""
+
+
+_strong_colour = Colour(0.9, 0.8)
 
 
 def strong(images: Tensor, generator: torch.Generator) -> Tensor:
     """Everything that changes pixels and no pose: colour, uneven light, blur, noise, pasted patches."""
     images = patches(images, generator, 3, 0.35, 0.5)
-    images = shade(colour(images, generator, 0.9, 0.8), generator, 0.6, 0.7)
+    images = shade(_strong_colour(images, generator), generator, 0.6, 0.7)
     return noise(blur(images, generator, 0.3), generator, 0.08, 0.6)
 
 

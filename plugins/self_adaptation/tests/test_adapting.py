@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +29,31 @@ from sa3dhp_self_adaptation.photometric import Kinds
 from sa3dhp_self_adaptation.supervised import cosine, restandardise
 
 HOST = Host.load()
-SIZE, LATENT, FRAMES = 16, 5, 6
+SIZE, LATENT, FRAMES = 16, 8, 6
 TABLES = {
     "rehearsal": {"use": "rehearsal", "name": "rehearsal"},
     "frames": {"use": "info-nce", "name": "frames", "widths": [6, 4], "weight": 0.7},
     "flip": {"use": "relation", "name": "flip", "relation": "flip", "answer": "identity", "anchor": "student"},
     "guided": {"use": "relation", "name": "guided", "relation": "turn", "answer": "identity", "anchor": "teacher"},
+    "motions": {"use": "info-nce", "name": "motions", "level": "motion", "widths": [4]},
+    "unjittered": {"use": "info-nce", "name": "unjittered", "level": "motion", "widths": [4], "photometric": "none"},
+    "plain": {"use": "relation", "name": "plain", "relation": "flip", "answer": "identity", "partner_photometric": ""},
+    "reversed": {"relation": "flip-backward"},
+    "slowed": {"relation": "slow-backward"},
+}
+for _name in ("reversed", "slowed"):
+    TABLES[_name] |= {"use": "relation", "name": _name, "answer": "identity", "anchor": "student", "partner": "stopped"}
+    TABLES[_name] |= {"anchor_photometric": "weak:0", "partner_photometric": "weak:1"}
+MOTIONS = ("motions", "unjittered", "reversed", "slowed")
+EXPRESSIONS = {
+    "flip": "flip",
+    "turn": "flip? @ rotate(-60..60)",
+    "flip-backward": "flip @ backward",
+    "slow-backward": "slow(2) @ backward",
 }
 RELATIONS = {
     name: HOST.build("relation", {"use": "geometric", "expression": text, "name": name}, "r", skeleton=skeleton())
-    for name, text in {"flip": "flip", "turn": "flip? @ rotate(-60..60)"}.items()
+    for name, text in EXPRESSIONS.items()
 }
 
 
@@ -52,6 +68,16 @@ class Exact:
         return ClipBatch(found.images.double(), found.intrinsics.double(), found.clips)
 
 
+class Middle(Exact):
+    """The same windows at every draw; shorter ones are the middle of longer ones."""
+
+    def draw(self, count: int, frames: int, generator: torch.Generator, shard: Shard = WHOLE) -> ClipBatch:
+        longest = 2 * FRAMES
+        found = super().draw(count, longest, torch.Generator().manual_seed(4), shard)
+        kept = slice(longest // 2 - frames // 2, longest // 2 - frames // 2 + frames)
+        return ClipBatch(found.images[:, kept], found.intrinsics[:, kept], found.clips)
+
+
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> ArrayClips:
     folder = tmp_path_factory.mktemp("clips")
@@ -63,25 +89,39 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> ArrayClips:
     return ArrayClips(folder, "train")
 
 
-def encoder(seed: int = 0) -> nn.Module:
+SMALL = {"use": "small-cnn", "widths": [8, 8, 16]}
+OPTIONS = {"depths": [1, 2, 1, 1], "hidden_sizes": [8, 12, 16, 8], "embedding_size": 8, "layer_type": "bottleneck"}
+RESIDUAL = {"use": "transformers", "name": "resnet", "stage": "stage3", "options": OPTIONS}
+
+
+def encoder(seed: int = 0, layers: Mapping[str, Any] = SMALL) -> nn.Module:
     torch.manual_seed(seed)
-    backbone = HOST.build("backbone", {"use": "small-cnn", "widths": [8, 8, 16]}, "encoder.backbone")
-    table = {"use": "latent-encoder", "backbone": {"use": "small-cnn"}, "feature": 12, "grid": 2}
+    backbone = HOST.build("backbone", layers, "encoder.backbone")
+    table = {"use": "latent-encoder", "backbone": layers, "feature": 12, "grid": 2}
     return HOST.build("image_encoder", table, "encoder", backbone=backbone, latent=LATENT, bound=torch.tanh)
+
+
+@cache
+def motion_prior() -> Any:
+    torch.manual_seed(2)
+    pose_prior = HOST.build("pose_prior", {"use": "pose-aae", "latent": LATENT}, "pose_prior", skeleton=skeleton())
+    table = {"use": "motion-bilstm", "latent": 4, "units": 3}
+    prior = HOST.build("motion_prior", table, "motion_prior", pose_prior=pose_prior, frames=FRAMES)
+    return prior.double().eval().requires_grad_(False)
 
 
 def losses(*names: str) -> list[Any]:
     parts = LossParts(
         skeleton=skeleton(),
         pose_prior=None,
-        motion_prior=None,
+        motion_prior=motion_prior() if {*names} & {*MOTIONS} else None,
         relations=RELATIONS,
         networks={},
         scale=torch.ones(LATENT, dtype=torch.float64),
         motion_scale=torch.ones(1, dtype=torch.float64),
         frames=FRAMES,
         latent=LATENT,
-        motion_latent=0,
+        motion_latent=4,
         feature=12,
     )
     made = []
@@ -119,12 +159,19 @@ def train(problem: AdaptationTask, folder: Path, prefetch: int = 0) -> dict[str,
     return {key: value.clone() for key, value in problem.modules["encoder"].state_dict().items()}
 
 
-def gradients(problem: AdaptationTask, step: int = 0) -> dict[str, Tensor]:
+def gradients(problem: AdaptationTask, step: int = 0, scale: float = 1.0) -> dict[str, Tensor]:
+    """Of the encoder and of the losses' heads; `scale` is what an engine may multiply losses by."""
     for module in problem.modules.values():
         module.double()
-    (update,) = list(problem.updates(step, torch.Generator().manual_seed(8), WHOLE))
-    update.loss.backward()
-    return {n: p.grad.clone() for n, p in problem.modules["encoder"].named_parameters() if p.grad is not None}
+    parts = []
+    for update in problem.updates(step, torch.Generator().manual_seed(8), WHOLE):
+        (scale * update.loss).backward()
+        parts.append(update.partial)
+    assert parts[-1] is False and all(parts[:-1]), "the last update alone is complete"
+    found = {n: p.grad / scale for n, p in problem.modules["encoder"].named_parameters() if p.grad is not None}
+    for loss in problem.modules["losses"]:
+        found |= {f"{loss.name}: {n}": p.grad / scale for n, p in loss.named_parameters() if p.grad is not None}
+    return found
 
 
 def test_the_joint_gradient_is_the_sum_of_the_losses_own(clips: ArrayClips) -> None:
@@ -192,6 +239,86 @@ def test_labelled_images_and_crops_are_among_the_keys_by_their_share(clips: Arra
     assert found["rows.3.adaptation.clips"].freed == pytest.approx(0.5 * (1 - 30 / kept))
     assert found["data.target.size"].then == 160
     assert found["data.target.size"].freed == pytest.approx((1 - 30 / kept) * (1 - (160 / 224) ** 2))
+
+
+PAPER = ("frames", "motions", "flip", "reversed", "slowed")
+
+
+@pytest.mark.parametrize(
+    ("layers", "train_only", "scale"), [(SMALL, (), 1024.0), (SMALL, ("res3",), 1.0), (RESIDUAL, ("res3",), 1.0)]
+)
+def test_the_lean_gradient_is_the_sum_of_the_losses_own(
+    clips: ArrayClips, layers: Mapping[str, Any], train_only: tuple[str, ...], scale: float
+) -> None:
+    """Windows of two lengths, an anchor read by all, partners that another loss learns from, a teacher."""
+    names, keys = (*PAPER, "guided"), {"planning": "lean", "train_only": train_only}
+    joint = gradients(task(Middle(clips), names, encoder(layers=layers), **keys), scale=scale)
+    alone = [gradients(task(Middle(clips), (name,), encoder(layers=layers), **keys)) for name in names]
+    assert set(joint) == set().union(*alone)
+    for name, gradient in joint.items():
+        total = sum(one.get(name, torch.zeros_like(gradient)) for one in alone)
+        torch.testing.assert_close(gradient, total, rtol=1e-9, atol=1e-12)
+    assert all(float(sum(g.abs().sum() for g in one.values())) > 0 for one in alone)
+
+
+def test_lean_and_whole_learn_the_same_from_equal_windows_without_jitter(clips: ArrayClips) -> None:
+    whole, lean = (gradients(task(Middle(clips), ("unjittered", "plain"), planning=p)) for p in ("whole", "lean"))
+    assert whole.keys() == lean.keys()
+    for name, gradient in whole.items():
+        torch.testing.assert_close(lean[name], gradient, rtol=1e-9, atol=1e-12)
+
+
+def test_chunks_change_the_gradient_by_rounding_alone(clips: ArrayClips) -> None:
+    for planning in ("whole", "lean"):
+        once = gradients(task(Middle(clips), PAPER, planning=planning))
+        chunked = gradients(task(Middle(clips), PAPER, planning=planning, chunk=7))
+        for name, gradient in once.items():
+            torch.testing.assert_close(chunked[name], gradient, rtol=1e-9, atol=1e-12)
+
+
+def test_lean_keeps_fewer_activations_at_a_time(clips: ArrayClips) -> None:
+    """Counted where autograd keeps them: tensors saved for the backward pass and not yet let go."""
+
+    def kept(planning: str) -> int:
+        alive, most = 0, 0
+
+        class Held:
+            def __init__(self, value: Tensor) -> None:
+                nonlocal alive, most
+                self.value = value
+                alive += value.numel()
+                most = max(most, alive)
+
+            def __del__(self) -> None:
+                nonlocal alive
+                alive -= self.value.numel()
+
+        with torch.autograd.graph.saved_tensors_hooks(Held, lambda held: held.value):
+            gradients(task(Middle(clips), PAPER, planning=planning))
+        assert alive == 0
+        return most
+
+    assert kept("lean") < 0.75 * kept("whole")
+
+
+def test_lean_losses_are_logged_once_and_their_total_is_the_loss(clips: ArrayClips) -> None:
+    problem = task(Middle(clips), PAPER, planning="lean")
+    for module in problem.modules.values():
+        module.double()
+    logs = []
+    for update in problem.updates(0, torch.Generator().manual_seed(8), WHOLE):
+        update.loss.backward()
+        logs.append(update.logs)
+    assert not any(logs[:-1]) and sorted(logs[-1]) == sorted((*PAPER, "loss/total"))
+    weights = {loss.name: loss.weight for loss in problem.modules["losses"]}
+    total = sum(weights[name] * float(logs[-1][name]) for name in PAPER)
+    assert float(logs[-1]["loss/total"]) == pytest.approx(total)
+
+
+def test_a_lean_run_repeats_itself_to_the_bit(clips: ArrayClips, tmp_path: Path) -> None:
+    whole = train(task(clips, ("frames", "flip", "guided"), planning="lean", chunk=5), tmp_path / "a")
+    again = train(task(clips, ("frames", "flip", "guided"), planning="lean", chunk=5), tmp_path / "b")
+    assert all(torch.equal(whole[key], again[key]) for key in whole)
 
 
 def test_the_published_schedule_is_one_adam_a_loss_in_their_order(clips: ArrayClips) -> None:
