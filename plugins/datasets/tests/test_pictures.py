@@ -16,7 +16,7 @@ from sa3dhp_core.errors import DataError
 from sa3dhp_datasets.example import write_video
 from sa3dhp_datasets.footage import frames, probe
 from sa3dhp_datasets.lens import Lens
-from sa3dhp_datasets.pictures import ImageFiles, VideoPictures, numbered
+from sa3dhp_datasets.pictures import ImageFiles, numbered
 from sa3dhp_datasets.shot_crops import Framing, cut_crops, cut_of, view_through
 from sa3dhp_datasets.shots import ReducedPictures, Shot, person_of
 
@@ -75,7 +75,7 @@ def test_a_smaller_frame_holds_the_means_of_the_frame(tmp_path: Path, video: Pat
         for _, picture in frames(probe(video), range(4)):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
-    pictures = VideoPictures.open(path)
+    pictures = probe(path)
     assert isinstance(pictures, ReducedPictures)
     whole = dict(pictures.frames(range(4)))
     told = {(number, by): picture for number, by, picture in pictures.reduced({1: [1, factor], 3: [factor]}, 1)}
@@ -98,7 +98,7 @@ def test_crops_of_smaller_frames_are_nearly_those_of_the_frames(video: Path, ben
     shot = Shot(**facts, lens=lens, people=(person,))
     cut = cut_of(shot, person, np.arange(4), Framing(48, 0.5, 1.15))
     view = view_through(lens, cut.rotation.float(), cut.intrinsics.float(), 48, (HEIGHT, WIDTH))
-    pictures = VideoPictures.open(video)
+    pictures = probe(video)
     exact = {number: view(picture, [number])[0] for number, picture in pictures.frames(range(4))}
     found = {row: image for _, row, image in cut_crops(pictures, shot, [cut], 48)}
     assert sorted(found) == [0, 1, 2, 3]
