@@ -28,8 +28,8 @@ Photometric = Callable[[Tensor, torch.Generator], Tensor]
 class DrawnApart(Protocol):
     """A photometric transform whose few random numbers are drawn first, so that many draws are applied at once."""
 
-    def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """``(count, P)`` for as many images, on the CPU."""
+    def draw(self, count: int, generators: Sequence[torch.Generator]) -> Tensor:
+        """``(G, count, P)``, on the CPU: from each generator, for as many images."""
         ...
 
     def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
@@ -176,9 +176,10 @@ class ViewPlan:
 
         rows = range(len(images))
         if isinstance(jitter, DrawnApart):
+            drawn = jitter.draw(BLOCK, [generator(row, block) for row in rows for block in blocks])
             order = torch.tensor([place for places, _ in blocks.values() for place in places]).argsort()
-            drawn = [[jitter.draw(BLOCK, generator(r, b))[s] for b, (_, s) in blocks.items()] for r in rows]
-            numbers = torch.stack([torch.cat(clip)[order] for clip in drawn])
+            slots = torch.tensor([BLOCK * nth + s for nth, (_, taken) in enumerate(blocks.values()) for s in taken])
+            numbers = drawn.unflatten(0, (len(rows), -1)).flatten(1, 2)[:, slots[order]]
             return jitter.apply(images.flatten(0, 1), numbers.flatten(0, 1)).unflatten(0, images.shape[:2])
         out = torch.empty_like(images)
         for row in rows:

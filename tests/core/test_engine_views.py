@@ -74,10 +74,10 @@ class Gain:
     """Jitter whose numbers are drawn apart."""
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        return self.apply(images, self.draw(len(images), generator))
+        return self.apply(images, self.draw(len(images), [generator])[0])
 
-    def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        return torch.rand(count, 2, generator=generator)
+    def draw(self, count: int, generators: Sequence[torch.Generator]) -> Tensor:
+        return torch.stack([torch.rand(count, 2, generator=each) for each in generators])
 
     def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
         return images * drawn[:, :1, None, None] + drawn[:, 1:, None, None]

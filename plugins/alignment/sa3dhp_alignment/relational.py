@@ -104,15 +104,14 @@ class MotionRelationLoss(_Energy):
     def forward(self, given: LossInput) -> Tensor:
         """The scalar energy."""
         anchor, partner = self._sides(given)
-        motion = self._parts.motion_prior
-        v = motion.encode(anchor)
+        v, moved = self._parts.motion_prior.encode(torch.stack([anchor, partner.z]))
         if self.config.answer == "identity":
             answer = v
         else:
             condition = v[..., :0] if partner.spatial is None else partner.spatial.condition[:, 0]
             answer = self._parts.networks[self.config.relation](v, condition)
         scale = self._parts.motion_scale if self.config.scaled else 1.0
-        return _compare(motion.encode(partner.z), answer, self.config.norm, scale)
+        return _compare(moved, answer, self.config.norm, scale)
 
 
 def build_relation_loss(config: RelationConfig, *, parts: LossParts) -> _Energy:

@@ -5,7 +5,7 @@ On an accelerator whole images of noise are drawn there, by a generator that the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import attrs
@@ -50,13 +50,13 @@ class Colour:
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """``(N, 3, H, W)`` -> the same, jittered."""
-        return self.apply(images, self.draw(len(images), generator))
+        return self.apply(images, self.draw(len(images), [generator])[0])
 
-    def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """``(count, 4)``: angle in radians, saturation, contrast, brightness; neutral where they are not applied."""
-        unit, chance = torch.rand(4, 2, count, generator=generator).unbind(1)
+    def draw(self, count: int, generators: Sequence[torch.Generator]) -> Tensor:
+        """``(G, count, 4)``: angle in radians, saturation, contrast, brightness; neutral where they are not applied."""
+        unit, chance = torch.stack([torch.rand(4, 2, count, generator=each) for each in generators]).unbind(2)
         low, span, neutral = (column[:, None] for column in self._ranges)
-        return torch.where(chance < self.probability, low + span * unit, neutral).T
+        return torch.where(chance < self.probability, low + span * unit, neutral).mT
 
     def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
         """``(N, 3, H, W)`` by the draws ``(N, 4)``."""
