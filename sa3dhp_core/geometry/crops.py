@@ -100,13 +100,26 @@ class CropPlan:
     width: int
     padding: Padding
 
-    def take(self, frames: Tensor, number: Sequence[int], rows: Sequence[int]) -> Tensor:
+    def reach(self, rows: Sequence[int]) -> tuple[int, int, int, int]:
+        """The part of a frame that some crops are made of: first row and column, height and width."""
+        if len(rows) == 1:
+            y, x, tall, wide = self.alone[rows[0]][0]
+            return y, x, tall, wide
+        corners, (tall, wide) = _common_size(self.windows[rows], self.height, self.width)
+        (y, x), (bottom, right) = corners.amin(dim=0).tolist(), corners.amax(dim=0).tolist()
+        return y, x, bottom - y + tall, right - x + wide
+
+    def take(
+        self, frames: Tensor, number: Sequence[int], rows: Sequence[int], corner: tuple[int, int] = (0, 0)
+    ) -> Tensor:
         """Crops ``(n, C, size, size)``.
 
         Args:
-            frames: ``(F, C, H, W)`` float, or uint8 (then divided by 255).
+            frames: ``(F, C, H, W)`` float, or uint8 (then divided by 255); or a part of them that holds the crops'
+                `reach`.
             number: of the frame of each crop.
             rows: of each crop in the plan.
+            corner: row and column of the frame at which the part begins.
         """
         alike: dict[tuple[int, bool], list[int]] = {}
         for place, row in enumerate(rows):
@@ -115,7 +128,7 @@ class CropPlan:
         for (level, reduces), some in sorted(alike.items()):
             most = max(1, POINTS // (self.size * level) ** 2)
             for members in (some[first : first + most] for first in range(0, len(some), most)):
-                cut, maps = self._cut(frames, [number[k] for k in members], [rows[k] for k in members])
+                cut, maps = self._cut(frames, [number[k] for k in members], [rows[k] for k in members], corner)
                 parts.append((_reduced if reduces else _sampled)(cut, maps, self.size, level, self.padding))
                 places += members
         if len(parts) == 1:
@@ -123,13 +136,16 @@ class CropPlan:
         empty = _unit(frames.new_zeros(0, frames.shape[1], self.size, self.size), self.maps)
         return torch.cat([empty, *parts])[torch.tensor(places, dtype=torch.int64).argsort().to(self.maps.device)]
 
-    def _cut(self, frames: Tensor, number: Sequence[int], rows: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def _cut(
+        self, frames: Tensor, number: Sequence[int], rows: Sequence[int], corner: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
         """The frames' windows ``(n, C, h, w)``, and the maps from the crops to them."""
         if len(rows) == 1:
             (y, x, tall, wide), maps = self.alone[rows[0]]
+            y, x = y - corner[0], x - corner[1]
             return frames[number[0] : number[0] + 1, :, y : y + tall, x : x + wide], maps
         corners, (tall, wide) = _common_size(self.windows[rows], self.height, self.width)
-        pairs = zip(number, corners.tolist(), strict=True)
+        pairs = zip(number, (corners - torch.tensor(corner)).tolist(), strict=True)
         cut = [frames[n, :, y : y + tall, x : x + wide] for n, (y, x) in pairs]
         return torch.stack(cut), _moved(self.maps[rows], corners)
 

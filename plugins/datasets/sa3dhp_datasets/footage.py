@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 
 from sa3dhp_core.errors import DataError
 from sa3dhp_datasets.pictures import ImageFiles
+from sa3dhp_datasets.shots import Region
+
+PLANAR = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "gbrp")
+"""Forms of frames with a plane of bytes for each of three channels."""
 
 LONE_FPS = 25.0
 """Said of a single picture, which has no rate."""
@@ -45,7 +49,7 @@ class Footage:
         return frames(self, wanted)
 
     def reduced(
-        self, wanted: Mapping[int, Collection[int]], threads: int
+        self, wanted: Mapping[int, Mapping[int, Region]], threads: int
     ) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
         """See `reduced`."""
         return reduced(self, wanted, threads)
@@ -110,25 +114,24 @@ def frames(footage: Footage, wanted: Container[int]) -> Iterator[tuple[int, NDAr
 
 
 def reduced(
-    footage: Footage, wanted: Mapping[int, Collection[int]], threads: int = 0
+    footage: Footage, wanted: Mapping[int, Mapping[int, Region]], threads: int = 0
 ) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
-    """Frames by whole factors smaller, in the order shown: index, factor and RGB of about ``(H / factor, W / factor)``.
+    """Parts of frames by whole factors smaller, in the order shown: index, factor and RGB.
 
-    Each pixel is the mean of those of the frame that it covers; that costs less than turning the whole frame into RGB.
+    That costs less than turning whole frames into RGB.
 
     Args:
         footage: a video.
-        wanted: index to the factors that are asked for.
+        wanted: index to the factors that are asked for, with the parts; see `ReducedPictures.reduced`.
         threads: that decode; 0: as many as there are cores.
 
     Raises:
         DataError: as `frames`.
     """
-    rooms: dict[int, VideoReformatter] = {}
+    readers: dict[int, _Smaller] = {}
     for number, frame in enumerate(shown(footage, threads)):
-        for factor in wanted.get(number, ()):
-            room = rooms.setdefault(factor, VideoReformatter())
-            yield number, factor, _rgb(frame, room) if factor == 1 else _smaller(frame, factor, room)
+        for factor, region in wanted.get(number, {}).items():
+            yield number, factor, readers.setdefault(factor, _Smaller(factor))(frame, region)
 
 
 def shown(footage: Footage, threads: int = 0) -> Iterator[av.VideoFrame]:
@@ -140,14 +143,75 @@ def shown(footage: Footage, threads: int = 0) -> Iterator[av.VideoFrame]:
         yield av.VideoFrame.from_ndarray(picture, format="rgb24")
 
 
-def _smaller(frame: av.VideoFrame, factor: int, room: VideoReformatter) -> NDArray[np.uint8]:
-    """``(h, w, 3)`` means, a plane a colour in memory: that keeps the colours as sharp as the video has them."""
-    width, height = (max(1, round(side / factor)) for side in (frame.width, frame.height))
-    small = room.reformat(frame, width, height, "gbrp", interpolation=Interpolation.AREA, threads=1)
-    green, blue, red = (
-        np.frombuffer(memoryview(plane), np.uint8).reshape(height, plane.line_size) for plane in small.planes
-    )
-    return np.stack([plane[:, :width] for plane in (red, green, blue)]).transpose(1, 2, 0)
+class _Smaller:
+    """Reads parts of frames by one factor smaller; what it needs for parts of one size is made once."""
+
+    def __init__(self, factor: int) -> None:
+        self._factor = factor
+        self._room, self._plain = VideoReformatter(), VideoReformatter()
+        self._held: av.VideoFrame | None = None
+        self._copies: list[tuple[NDArray[np.uint8], int, int]] = []  # its planes; pixels of the frame to one of them
+
+    def __call__(self, frame: av.VideoFrame, region: Region) -> NDArray[np.uint8]:
+        """``(h, w, 3)`` means, a plane a colour in memory: that keeps the colours as sharp as the video has them."""
+        top, left, tall, wide = region
+        if self._factor == 1:
+            return _rgb(frame, self._room)[top : top + tall, left : left + wide]
+        if region == (0, 0, frame.height / self._factor, frame.width / self._factor):
+            part, first = frame, (0, 0)
+        else:
+            part, first = self._around(frame, region)
+        height, width = part.height // self._factor, part.width // self._factor
+        small = self._room.reformat(part, width, height, "gbrp", interpolation=Interpolation.AREA, threads=1)
+        green, blue, red = (_plane(plane) for plane in small.planes)
+        rows, columns = slice(top - first[0], top - first[0] + tall), slice(left - first[1], left - first[1] + wide)
+        return np.stack([plane[rows, columns] for plane in (red, green, blue)]).transpose(1, 2, 0)
+
+    def _around(self, frame: av.VideoFrame, region: Region) -> tuple[av.VideoFrame, tuple[int, int]]:
+        """A copy of what a region covers and a little around it, for the colours', and where in the picture it begins.
+
+        It begins at an even pixel: two have one colour in common.
+        """
+        step = 2 - (self._factor + 1) % 2
+        top, left = ((first - 1) // step * step for first in region[:2])
+        tall, wide = (-(-(side + 2 * step) // step) * step * self._factor for side in region[2:])
+        if frame.format.name not in PLANAR:
+            frame = self._plain.reformat(frame, format="gbrp", threads=1)
+        part = self._held
+        if part is None or (part.format.name, part.height, part.width) != (frame.format.name, tall, wide):
+            self._held = part = _like(frame, wide, tall)
+            self._copies = [(_plane(p), round(tall / p.height), round(wide / p.width)) for p in part.planes]
+        for plane, (copy, down, right) in zip(frame.planes, self._copies, strict=True):
+            _copy(_plane(plane), top * self._factor // down, left * self._factor // right, copy)
+        return part, (top, left)
+
+
+def _like(frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
+    """A frame of that size, to be filled, which says of its colours what the given one does.
+
+    Resized twice, because a frame that has the size already would be given back itself.
+    """
+    name = frame.format.name
+    other = VideoReformatter().reformat(frame, width + 2, height, name)
+    return VideoReformatter().reformat(other, width, height, name)
+
+
+def _plane(plane: av.video.plane.VideoPlane) -> NDArray[np.uint8]:
+    """``(h, w)``, not copied."""
+    content = np.frombuffer(memoryview(plane), np.uint8)
+    return content.reshape(-1, plane.line_size)[: plane.height, : plane.width]
+
+
+def _copy(plane: NDArray[np.uint8], top: int, left: int, out: NDArray[np.uint8]) -> None:
+    """Fill `out` from a place of a plane on; where there is nothing, with what is nearest."""
+    (height, width), (tall, wide) = plane.shape, out.shape
+    first, last = max(0, -top), min(tall, height - top)
+    low, high = max(0, -left), min(wide, width - left)
+    out[first:last, low:high] = plane[top + first : top + last, left + low : left + high]
+    if (last - first, high - low) == (tall, wide):
+        return
+    out[first:last, :low], out[first:last, high:] = out[first:last, low : low + 1], out[first:last, high - 1 : high]
+    out[:first], out[last:] = out[first], out[last - 1]
 
 
 def _rgb(frame: av.VideoFrame, room: VideoReformatter) -> NDArray[np.uint8]:

@@ -90,7 +90,7 @@ def together(clips: Sequence[Stretch], cuts: Sequence[Cut]) -> list[tuple[Shot, 
 
 def plan_of(shots: Sequence[tuple[Shot, Clips]], told: str) -> str:
     """A name that changes with whatever decides the crops: what is cut where, and what `told` says beside."""
-    digest = hashlib.sha256(f"{told}|{SPARE}".encode())
+    digest = hashlib.sha256(f"{told}|{SPARE}|parts".encode())
     for shot, clips in shots:
         digest.update(f"{shot.where}|{shot.title}".encode())
         for _, cut in clips:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import attrs
 import numpy as np
@@ -15,13 +15,35 @@ from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.geometry import frame_pixels_across, plan_crops, project, virtual_camera
 from sa3dhp_datasets.lens import Array, Lens
-from sa3dhp_datasets.shots import Person, Pictures, ReducedPictures, Shot
+from sa3dhp_datasets.shots import Person, Pictures, ReducedPictures, Region, Shot
 
 SPARE = 1.2
 """Pixels of a picture that is read smaller, across one in the middle of a crop of it, at least."""
 
-View = Callable[[NDArray[np.uint8], Sequence[int]], Tensor]
-"""A picture ``(H, W, 3)`` and numbers of cameras to what these see of it: ``(n, 3, size, size)`` in [0, 1]."""
+MOST = 0.8
+"""Share of a picture beyond which all of it is read."""
+
+
+@attrs.frozen
+class View:
+    """What virtual cameras see of pictures of one size.
+
+    Attributes:
+        reach: numbers of cameras to the part of a picture that they see.
+    """
+
+    reach: Callable[[Sequence[int]], Region]
+    _look: Callable[[Tensor, Sequence[int], tuple[int, int]], Tensor]
+
+    def __call__(self, part: NDArray[np.uint8], numbers: Sequence[int], corner: tuple[int, int] = (0, 0)) -> Tensor:
+        """What cameras of these numbers see, ``(n, 3, size, size)`` float in [0, 255].
+
+        Args:
+            part: ``(h, w, 3)`` of a picture, at least what they see of it.
+            numbers: of the cameras.
+            corner: row and column of the picture where the part begins.
+        """
+        return self._look(torch.from_numpy(part).permute(2, 0, 1).float(), numbers, corner)
 
 
 @attrs.frozen
@@ -110,7 +132,8 @@ def cut_crops(
     """The crops of a shot's clips: number of the clip, of the frame in it, and ``(3, size, size)`` uint8.
 
     Pictures are read once, one at a time. Those that can be read smaller are, by the largest whole factor that leaves a
-    crop's middle `SPARE` of their pixels across each of its own; that depends on the crop alone.
+    crop's middle `SPARE` of their pixels across each of its own, which depends on the crop alone; and of those no more
+    than what is cut.
 
     Args:
         pictures: of the shot.
@@ -125,9 +148,13 @@ def cut_crops(
     if not cuts:
         return
     rotation, virtual = torch.cat([cut.rotation for cut in cuts]), torch.cat([cut.intrinsics for cut in cuts])
-    factors = torch.ones(len(rotation), dtype=torch.int64)
+    factors, views = torch.ones(len(rotation), dtype=torch.int64), dict[int, View]()
     if isinstance(pictures, ReducedPictures):
         factors = (frame_pixels_across(_ideal(shot.lens), rotation, virtual, size) / SPARE).long().clamp(min=1)
+    for factor in factors.unique().tolist():
+        shape = -(-pictures.height // factor), -(-pictures.width // factor)
+        lens = shot.lens.scaled(1 / factor, 1 / factor)
+        views[factor] = view_through(lens, rotation.float(), virtual.float(), size, shape, antialias=factor == 1)
     places = [(clip, row) for clip, cut in enumerate(cuts) for row in range(len(cut.frames))]
     wanted: dict[int, dict[int, list[int]]] = {}
     for number, (frame, factor) in enumerate(zip(_frames(cuts), factors.tolist(), strict=True)):
@@ -135,15 +162,10 @@ def cut_crops(
     if wanted and max(wanted) >= len(pictures):
         what = "the annotations speak of more pictures than there are"
         raise DataError(what, where=f"{shot.where}: {shot.title}", found=len(pictures), expected=max(wanted) + 1)
-    views: dict[int, View] = {}
-    for frame, factor, picture in _read(pictures, wanted, threads):
+    for frame, factor, corner, picture in _read(pictures, wanted, views, threads):
         numbers = wanted[frame][factor]
-        if factor not in views:
-            lens = shot.lens.scaled(picture.shape[1] / pictures.width, picture.shape[0] / pictures.height)
-            shape = picture.shape[0], picture.shape[1]
-            views[factor] = view_through(lens, rotation.float(), virtual.float(), size, shape, antialias=factor == 1)
-        crops = views[factor](picture, numbers)
-        for number, image in zip(numbers, crops.clamp_(0, 1).mul_(255).round_().to(torch.uint8), strict=True):
+        crops = views[factor](picture, numbers, corner)
+        for number, image in zip(numbers, crops.clamp_(0, 255).round_().to(torch.uint8), strict=True):
             yield *places[number], image
 
 
@@ -152,18 +174,35 @@ def _frames(cuts: Sequence[Cut]) -> list[int]:
 
 
 def _read(
-    pictures: Pictures, wanted: Mapping[int, Collection[int]], threads: int
-) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
-    """Number, factor and RGB of the wanted pictures."""
-    if isinstance(pictures, ReducedPictures):
-        return pictures.reduced(wanted, threads)
-    return ((number, 1, picture) for number, picture in pictures.frames(wanted))
+    pictures: Pictures, wanted: Mapping[int, Mapping[int, Sequence[int]]], views: Mapping[int, View], threads: int
+) -> Iterator[tuple[int, int, tuple[int, int], NDArray[np.uint8]]]:
+    """Number and factor of the wanted pictures, the row and column where that begins which is seen, and its RGB."""
+    if not isinstance(pictures, ReducedPictures):
+        yield from ((number, 1, (0, 0), picture) for number, picture in pictures.frames(wanted))
+        return
+    regions = {number: {by: views[by].reach(some) for by, some in parts.items()} for number, parts in wanted.items()}
+    for by in views:
+        _alike([parts for parts in regions.values() if by in parts], by, pictures)
+    for number, by, picture in pictures.reduced(regions, threads):
+        y, x, _, _ = regions[number][by]
+        yield number, by, (y, x), picture
+
+
+def _alike(parts: Sequence[dict[int, Region]], by: int, pictures: Pictures) -> None:
+    """Give all regions of one factor the size of the largest, within the picture."""
+    whole = -(-pictures.height // by), -(-pictures.width // by)
+    tall, wide = (max((part[by][side] for part in parts), default=1) for side in (2, 3))
+    if tall * wide > MOST * whole[0] * whole[1]:
+        tall, wide = whole
+    for part in parts:
+        y, x, _, _ = part[by]
+        part[by] = min(y, whole[0] - tall), min(x, whole[1] - wide), tall, wide
 
 
 def view_through(
     lens: Lens, rotation: Tensor, virtual: Tensor, size: int, shape: tuple[int, int], antialias: bool = True
 ) -> View:
-    """What virtual cameras see of pictures that a lens made: a function of a picture and of the cameras' numbers.
+    """What virtual cameras see of pictures that a lens made.
 
     Args:
         lens: the pictures' camera.
@@ -175,23 +214,18 @@ def view_through(
     """
     if not lens.bends:
         plan = plan_crops(_ideal(lens).float(), rotation, virtual, size, shape, antialias=antialias)
-        return lambda picture, numbers: plan.take(_image(picture)[None], [0] * len(numbers), numbers)
+        return View(plan.reach, lambda part, some, corner: plan.take(part[None], [0] * len(some), some, corner))
 
-    def bent(picture: NDArray[np.uint8], numbers: Sequence[int]) -> Tensor:
-        image = _image(picture)
-        return torch.stack([_bent_crop(image, lens, rotation[k], virtual[k], size, antialias) for k in numbers])
+    def bent(part: Tensor, some: Sequence[int], corner: tuple[int, int]) -> Tensor:
+        return torch.stack([_bent_crop(part, lens, rotation[k], virtual[k], size, antialias) for k in some])
 
-    return bent
-
-
-def _image(picture: NDArray[np.uint8]) -> Tensor:
-    return torch.from_numpy(picture).permute(2, 0, 1)
+    return View(lambda numbers: (0, 0, *shape), bent)
 
 
 def _bent_crop(
     image: Tensor, lens: Lens, rotation: Tensor, virtual: Tensor, size: int, antialias: bool = True
 ) -> Tensor:
-    """One crop through a lens that bends: as `crop`, with the lens's own pixels in the place of a homography's."""
+    """One crop of ``(3, H, W)`` float through a lens that bends: as `crop`, with its pixels in a homography's place."""
     finer = max(1, int(np.ceil(float(lens.focal_px.max() / virtual[0, 0]) - 0.05))) if antialias else 1
     axis = (torch.arange(size * finer, dtype=torch.float64) + 0.5) / finer
     rows, columns = torch.meshgrid(axis, axis, indexing="ij")
@@ -200,7 +234,7 @@ def _bent_crop(
     pixels = torch.from_numpy(lens.pixels((turned[..., :2] / turned[..., 2:].clamp(min=1e-6)).numpy()))
     height, width = image.shape[-2:]
     where = (pixels / torch.tensor([width, height]) * 2 - 1).float()
-    seen = functional.grid_sample(image[None].float() / 255, where[None], "bilinear", "border", align_corners=False)
+    seen = functional.grid_sample(image[None], where[None], "bilinear", "border", align_corners=False)
     return functional.avg_pool2d(seen, finer)[0]
 
 

@@ -6,7 +6,7 @@ Opens no file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from functools import cache
 from typing import Any, Protocol, runtime_checkable
 
@@ -44,21 +44,27 @@ class Pictures(Protocol):
         ...
 
 
+Region = tuple[int, int, int, int]
+"""First row, first column, height and width of a part of a picture."""
+
+
 @runtime_checkable
 class ReducedPictures(Pictures, Protocol):
-    """Pictures that can be read smaller than they are, for less."""
+    """Pictures that can be read smaller than they are, and in part, for less."""
 
     def reduced(
-        self, wanted: Mapping[int, Collection[int]], threads: int
+        self, wanted: Mapping[int, Mapping[int, Region]], threads: int
     ) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
         """Number, factor and RGB of the wanted pictures, in order, one at a time; raises `DataError`.
 
         Args:
-            wanted: number of a picture to the whole factors by which it is wanted smaller; 1: as it is.
+            wanted: number of a picture to the whole factors by which it is wanted smaller (1: as it is), each with the
+                part of the smaller picture that is wanted; parts of one size cost less.
             threads: that may work at it; 0: as many as there are cores.
 
         Returns:
-            A picture for each factor; its pixels are means of those that they cover, its edges the whole picture's.
+            That part for each factor. Pixel (i, j) of the smaller picture is the mean of the factor x factor pixels
+            from (factor i, factor j) on; where there are no more, the picture's edge goes on.
         """
         ...
 

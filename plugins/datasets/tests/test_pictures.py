@@ -9,12 +9,14 @@ import av
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch import Tensor
 
 from sa3dhp_core.errors import DataError
 from sa3dhp_datasets.example import write_video
-from sa3dhp_datasets.footage import frames, probe
+from sa3dhp_datasets.footage import _Smaller, frames, probe
 from sa3dhp_datasets.lens import Lens
 from sa3dhp_datasets.pictures import ImageFiles, numbered
 from sa3dhp_datasets.shot_crops import Framing, cut_crops, cut_of, view_through
@@ -78,14 +80,54 @@ def test_a_smaller_frame_holds_the_means_of_the_frame(tmp_path: Path, video: Pat
     pictures = probe(path)
     assert isinstance(pictures, ReducedPictures)
     whole = dict(pictures.frames(range(4)))
-    told = {(number, by): picture for number, by, picture in pictures.reduced({1: [1, factor], 3: [factor]}, 1)}
-    assert list(told) == [(1, 1), (1, factor), (3, factor)] and np.array_equal(told[1, 1], whole[1])
-    shape = round(HEIGHT / factor), round(WIDTH / factor)
-    means = torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(whole[3]).permute(2, 0, 1).float(), shape)
+    every = (0, 0, -(-HEIGHT // factor), -(-WIDTH // factor))
+    asked = {1: {1: (7, 20, 200, 90), factor: every}, 3: {factor: every}}
+    told = {(number, by): picture for number, by, picture in pictures.reduced(asked, 1)}
+    assert list(told) == [(1, 1), (1, factor), (3, factor)] and np.array_equal(told[1, 1], whole[1][7:207, 20:110])
+    means = block_means(whole[3], factor)
     off = (torch.from_numpy(told[3, factor]).permute(2, 0, 1).float() - means).abs()
-    assert told[3, factor].shape == (*shape, 3) and off.mean() < 2 and off.flatten(1).mean(1).amax() < 3
-    for number, by, picture in pictures.reduced({3: [factor]}, 0):
+    assert told[3, factor].shape == (*every[2:], 3) and off.mean() < 2 and off.flatten(1).mean(1).amax() < 3
+    for number, by, picture in pictures.reduced({3: {factor: every}}, 0):
         assert np.array_equal(told[number, by], picture), "however many threads decode"
+
+
+def block_means(picture: NDArray[np.uint8], factor: int) -> Tensor:
+    """``(3, h, w)`` means over whole blocks; the picture's edges go on."""
+    image = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
+    missing = (-image.shape[-1] % factor, -image.shape[-2] % factor)
+    return torch.nn.functional.avg_pool2d(
+        torch.nn.functional.pad(image, (0, missing[0], 0, missing[1]), "replicate"), factor
+    )[0]
+
+
+@settings(max_examples=60)
+@given(
+    form=st.sampled_from(["yuv420p", "yuvj422p", "yuv444p", "yuv420p10le", "nv12", "rgb24"]),
+    factor=st.integers(2, 9),
+    where=st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0.1, 1), st.floats(0.1, 1)),
+)
+def test_a_part_of_a_smaller_frame_holds_the_means_there(form: str, factor: int, where: tuple[float, ...]) -> None:
+    """In any form of frame; blocks at the frame's edges among them."""
+    y, x = np.mgrid[:HEIGHT, : WIDTH - 2]
+    wave = np.stack([np.sin(x / 31), np.cos(y / 23), np.sin((x + y) / 41)], axis=-1)
+    made = av.VideoFrame.from_ndarray((128 + 90 * wave).astype(np.uint8), format="rgb24").reformat(format=form)
+    whole = -(-HEIGHT // factor), -(-(WIDTH - 2) // factor)
+    tall, wide = (max(1, int(share * side)) for share, side in zip(where[2:], whole, strict=True))
+    top, left = (int(share * (side - part)) for share, side, part in zip(where[:2], whole, (tall, wide), strict=True))
+    found = _Smaller(factor)(made, (top, left, tall, wide))
+    means = block_means(made.to_ndarray(format="rgb24"), factor)[:, top : top + tall, left : left + wide]
+    off = torch.from_numpy(found).permute(2, 0, 1).float() - means
+    assert found.shape == (tall, wide, 3) and off.abs().max() < 6 and off.mean().abs() < 2
+
+
+def test_parts_of_a_smaller_frame_are_its_parts(video: Path) -> None:
+    pictures = probe(video)
+    for factor in (2, 4):
+        every = (0, 0, HEIGHT // factor, WIDTH // factor)
+        ((_, _, whole),) = pictures.reduced({1: {factor: every}}, 1)
+        for top, left in ((0, 0), (3, 5), (every[2] - 20, every[3] - 31)):
+            ((_, _, part),) = pictures.reduced({1: {factor: (top, left, 20, 31)}}, 1)
+            assert np.array_equal(part, whole[top : top + 20, left : left + 31])
 
 
 @pytest.mark.parametrize("bends", [0.0, -0.1])
@@ -99,7 +141,7 @@ def test_crops_of_smaller_frames_are_nearly_those_of_the_frames(video: Path, ben
     cut = cut_of(shot, person, np.arange(4), Framing(48, 0.5, 1.15))
     view = view_through(lens, cut.rotation.float(), cut.intrinsics.float(), 48, (HEIGHT, WIDTH))
     pictures = probe(video)
-    exact = {number: view(picture, [number])[0] for number, picture in pictures.frames(range(4))}
+    exact = {number: view(picture, [number])[0] / 255 for number, picture in pictures.frames(range(4))}
     found = {row: image for _, row, image in cut_crops(pictures, shot, [cut], 48)}
     assert sorted(found) == [0, 1, 2, 3]
     for number, image in found.items():
