@@ -97,10 +97,15 @@ class Encodings:
     def _encoded(self, by: str, images: list[Tensor]) -> Encoding:
         """One call, or several of at most `chunk` images; takes the images away from the caller."""
         module = self._modules["teacher" if by == "teacher" else "encoder"]
-        whole = images[0] if len(images) == 1 else torch.cat(images)
+        if self._chunk:
+            parts = [part for image in images for part in image.split(self._chunk)]
+        else:
+            parts = [images[0] if len(images) == 1 else torch.cat(images)]
         images.clear()
+        outs = []
         with torch.set_grad_enabled(by == "student"):
-            outs = [module(part) for part in (whole.split(self._chunk) if self._chunk else (whole,))]
+            while parts:
+                outs.append(module(parts.pop(0)))
         if len(outs) == 1:
             return Encoding(outs[0].z, outs[0].feature)
         return Encoding(torch.cat([out.z for out in outs]), torch.cat([out.feature for out in outs]))
