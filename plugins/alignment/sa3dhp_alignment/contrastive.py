@@ -36,14 +36,19 @@ class InfoNce(nn.Module):
 
     def forward(self, given: LossInput) -> Tensor:
         """The mean over all anchors, a scalar."""
-        seen = [given.views[view] for view in self.views]
-        if self._motion:
-            items = self._parts.motion_prior.encode(torch.stack([encoded.z for encoded in seen]))
-        else:
-            items = torch.stack([encoded.feature.flatten(0, 1) for encoded in seen])
-        clips = torch.arange(len(seen[0].z), device=items.device).repeat_interleave(items.shape[1] // len(seen[0].z))
-        first, second = functional.normalize(self.head(items), dim=-1)
-        return info_nce(first, second, clips, self._temperature)
+        keys, clips = [], None
+        for view in self.views:
+            encoded = given.views[view]
+            if self._motion:
+                items = self._parts.motion_prior.encode(encoded.z)
+                clips = torch.arange(len(items), device=items.device)
+            else:
+                items = encoded.feature.flatten(0, 1)
+                clips = torch.arange(len(encoded.feature), device=items.device)
+                clips = clips.repeat_interleave(encoded.feature.shape[1])
+            keys.append(functional.normalize(self.head(items), dim=-1))
+        assert clips is not None
+        return info_nce(keys[0], keys[1], clips, self._temperature)
 
 
 def info_nce(first: Tensor, second: Tensor, clips: Tensor, temperature: float) -> Tensor:
