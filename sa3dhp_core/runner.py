@@ -22,7 +22,7 @@ import attrs
 
 from sa3dhp_core import __version__
 from sa3dhp_core.atomic import PARTIAL, read_json, remove_partial, seeded, write_atomic, write_json, write_text
-from sa3dhp_core.engine.devices import need
+from sa3dhp_core.engine.devices import alone, need
 from sa3dhp_core.engine.memory import explained
 from sa3dhp_core.engine.quiet import QuietEngine
 from sa3dhp_core.engine.watching import watched
@@ -267,8 +267,8 @@ def _method_that(recipe: Recipe, host: Host, out: Path, does: str, what: str, ex
 
 
 def _quiet_engine(recipe: Recipe) -> QuietEngine:
-    """For what one process does, however many trained the run."""
-    return QuietEngine(attrs.evolve(recipe.engine, devices=1, nodes=1), recipe.seed, SinkBoard(()))
+    """For what one process does, however many trained the run, and on whatever device."""
+    return QuietEngine(alone(recipe.engine), recipe.seed, SinkBoard(()))
 
 
 def stage_folders(out: Path) -> dict[str, Path]:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from importlib.util import find_spec
 
+import attrs
 import torch
 
 from sa3dhp_core.engine_config import EngineConfig
@@ -74,6 +75,22 @@ def need(config: EngineConfig, there: Mapping[str, int] | None = None) -> None:
             expected=f"at most {there[wanted]}",
             hint=f"--set engine.devices={there[wanted]}, or engine.nodes for more machines",
         )
+
+
+def alone(config: EngineConfig, there: Mapping[str, int] | None = None) -> EngineConfig:
+    """The same for one process, on a device of the kind that is asked for if there is one, else on what there is.
+
+    So a finished run is read where it could not be trained; with its device goes the precision that suited it.
+
+    Args:
+        config: the keys of ``[engine]``.
+        there: as `present` tells; asked if None.
+    """
+    there = present() if there is None else there
+    one = attrs.evolve(config, devices=1, nodes=1, strategy="auto")
+    if config.device in ("auto", *there) or config.device == "gpu" and len(there) > 1:
+        return one
+    return attrs.evolve(one, device="auto", precision="32-true")
 
 
 def _why_no_cuda() -> str:

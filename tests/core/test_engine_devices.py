@@ -62,3 +62,14 @@ def test_this_machine_is_asked_where_nothing_is_given() -> None:
 def test_a_build_without_cuda_says_so() -> None:
     with pytest.raises(RecipeError, match="built without CUDA"):
         devices.need(EngineConfig(device="cuda"))
+
+
+@pytest.mark.parametrize("there", [{"cpu": 2}, PAIR, {"cpu": 8, "mps": 1}])
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "gpu", "mps"])
+def test_a_finished_run_is_read_by_one_process_on_what_there_is(device: str, there: dict[str, int]) -> None:
+    trained = EngineConfig(device=device, devices=8, nodes=4, strategy="fsdp", precision="16-mixed", threads=3)
+    one = devices.alone(trained, there)
+    devices.need(one, there)
+    assert (one.devices, one.nodes, one.strategy, one.threads) == (1, 1, "auto", 3)
+    here = device in ("auto", *there) or device == "gpu" and len(there) > 1
+    assert (one.device, one.precision) == ((device, "16-mixed") if here else ("auto", "32-true"))

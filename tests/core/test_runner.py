@@ -320,6 +320,9 @@ def test_a_latent_space_and_a_lifter_are_had_before_the_rows_are_done(
     given = attrs.evolve(recipe(fail="row"), method="latent", id="latent")
     with pytest.raises(RuntimeError, match="stopped here"):
         go(lost, given)
+    elsewhere = (lost / "recipe.toml").read_text().replace('device = "cpu"', 'device = "tpu"')
+    assert elsewhere.count('"tpu"') == 1
+    (lost / "recipe.toml").write_text(elsewhere)  # as if trained where there is one
     latent = runner.trained_latent(lost, Host.load())
     assert 0 < float(latent.split) < 1 and latent.device.type == "cpu"
     assert runner.trained_lifter(lost, Host.load()).identity == {"weights": latent.split}
