@@ -87,6 +87,8 @@ def train(task: Task, bench: Bench, steps: int | None, noise: int = 0) -> int:
             fresh = True
             for update in task.updates(step, generator, WHOLE):
                 _need_applicable(update, list(optimizers))
+                told = getattr(task, "in_parts", False) or not update.partial
+                must(told, "a task yields partial updates unannounced", "no in_parts", "in_parts = True")
                 _apply(update, *optimizers[update.optimizer], task.clip_norm, fresh)
                 fresh = not update.partial
                 done += fresh

@@ -6,8 +6,11 @@ Knows the launchers (Fabric's own, torchrun, SLURM) by the environment variables
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 
+import torch
+import torch.distributed as dist
 from lightning_fabric.strategies import ModelParallelStrategy, Strategy
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
@@ -47,6 +50,35 @@ def is_split(module: nn.Module, config: EngineConfig) -> bool:
     """Whether a module's weights are split over the processes; smaller ones are copied to all, as with ``ddp``."""
     several = config.devices * config.nodes > 1
     return several and config.strategy == FSDP and sum(p.numel() for p in module.parameters()) >= config.shard_from
+
+
+def copies(modules: Iterable[nn.Module]) -> list[DistributedDataParallel]:
+    """The modules that every process has a copy of, whose gradients are averaged as a backward pass makes them."""
+    return [part for module in modules for part in module.modules() if isinstance(part, DistributedDataParallel)]
+
+
+@contextmanager
+def apart(copied: Iterable[DistributedDataParallel]) -> Iterator[None]:
+    """Let the gradients of several backward passes add up in each process; `average` makes them everybody's.
+
+    Averaged as they come they would be so only once after a forward pass, and stay this process's own afterwards.
+    """
+    with ExitStack() as opened:
+        for copy in copied:
+            opened.enter_context(copy.no_sync())
+        yield
+
+
+def average(copied: Iterable[DistributedDataParallel]) -> None:
+    """Average gradients over the processes, in one message for each type of numbers."""
+    grads = [p.grad for copy in copied for p in copy.parameters() if p.grad is not None]
+    for dtype in dict.fromkeys(grad.dtype for grad in grads):
+        some = [grad for grad in grads if grad.dtype == dtype]
+        together = torch.cat([grad.flatten() for grad in some])
+        dist.all_reduce(together)
+        together /= dist.get_world_size()
+        for grad, mean in zip(some, together.split([grad.numel() for grad in some]), strict=True):
+            grad.copy_(mean.view_as(grad))
 
 
 def check_launch(config: EngineConfig, environment: Mapping[str, str] = os.environ) -> None:

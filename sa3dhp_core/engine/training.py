@@ -31,11 +31,11 @@ from sa3dhp_core.engine.checkpoint import (
     save_checkpoint,
     save_weights,
 )
-from sa3dhp_core.engine.distribution import check_launch, is_split, strategy_of
+from sa3dhp_core.engine.distribution import apart, average, check_launch, copies, is_split, strategy_of
 from sa3dhp_core.engine.feeding import Feed, Served, batches_ahead
 from sa3dhp_core.engine.sharding import Shards, part_of, split_state, whole_state
 from sa3dhp_core.engine_config import EngineConfig
-from sa3dhp_core.errors import RecipeError, RunError, TrainingError
+from sa3dhp_core.errors import PluginError, RecipeError, RunError, TrainingError
 from sa3dhp_core.protocols.task import Task
 from sa3dhp_core.types import Shard
 
@@ -209,24 +209,31 @@ class Engine:
         # Whatever draws from the default generators (dropout) repeats as well; one process of a group draws its own.
         _seed_defaults(served.generator.initial_seed() + self.shard.rank, self.device)
         fresh = True
-        for update in served.updates():
-            optimizer, scheduler = optimizers[update.optimizer]
-            if fresh:
-                optimizer.zero_grad()
-            self.fabric.backward(update.loss)
-            fresh = not update.partial
-            if update.partial:
+        in_parts = getattr(task, "in_parts", False)
+        copied = copies(task.modules.values()) if in_parts else []
+        with apart(copied):
+            for update in served.updates():
+                optimizer, scheduler = optimizers[update.optimizer]
+                if fresh:
+                    optimizer.zero_grad()
+                self.fabric.backward(update.loss)
+                fresh = not update.partial
+                if update.partial:
+                    if not in_parts:
+                        expected, where = "in_parts = True", type(task).__name__
+                        raise PluginError("a task yields partial updates unannounced", where=where, expected=expected)
+                    logs |= update.logs
+                    continue
+                average(copied)
+                self._shards.collect(optimizer)
+                if task.clip_norm is not None:
+                    precision.unscale(self.fabric, optimizer)
+                    self._shards.clip(optimizer, task.clip_norm)
+                optimizer.step()
+                if scheduler is not None:
+                    scheduler.step()
+                logs[f"loss/{update.optimizer}"] = update.loss.detach()
                 logs |= update.logs
-                continue
-            self._shards.collect(optimizer)
-            if task.clip_norm is not None:
-                precision.unscale(self.fabric, optimizer)
-                self._shards.clip(optimizer, task.clip_norm)
-            optimizer.step()
-            if scheduler is not None:
-                scheduler.step()
-            logs[f"loss/{update.optimizer}"] = update.loss.detach()
-            logs |= update.logs
         return logs
 
     def _mean_over_ranks(self, logs: Mapping[str, Tensor | float]) -> dict[str, float]:

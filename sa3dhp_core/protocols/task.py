@@ -82,6 +82,7 @@ def halved(key: str, now: int, share: float = 1.0, multiple: int = 1) -> Relief 
 class Task(Protocol):
     """One training problem. Its class may say `samples`: how many items (images, poses, …) a step learns from.
 
+    One that yields partial updates says ``in_parts = True``: then gradients are averaged over ranks after the last.
     It may have a ``reliefs() -> Iterable[Relief | None]``: the recipe's keys that would make a step smaller, for whom
     it does not fit into memory.
 

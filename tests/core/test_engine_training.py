@@ -16,7 +16,7 @@ from sa3dhp_core.engine.averaging import MovingAverage, load_named, named_state
 from sa3dhp_core.engine.checkpoint import CHECKPOINT, WEIGHTS, load_checkpoint, load_weights, save_checkpoint
 from sa3dhp_core.engine.training import not_finite
 from sa3dhp_core.engine_config import EngineConfig
-from sa3dhp_core.errors import RecipeError, RunError, TrainingError
+from sa3dhp_core.errors import PluginError, RecipeError, RunError, TrainingError
 from sa3dhp_core.protocols.task import Update
 from sa3dhp_core.types import Shard
 
@@ -74,7 +74,7 @@ class Penalised(Regression):
 
     def __init__(self, apart: bool) -> None:
         super().__init__()
-        self._apart = apart
+        self._apart = self.in_parts = apart
 
     def updates(self, step: int, generator: torch.Generator, shard: Shard) -> Iterator[Update]:
         first, second = super().updates(step, generator, shard)
@@ -133,6 +133,10 @@ def test_a_partial_update_adds_its_gradient_to_the_next(tmp_path: Path) -> None:
     for key, value in together.items():
         torch.testing.assert_close(apart[key], value)
     assert any(not torch.equal(value, apart[key]) for key, value in trained(tmp_path / "plain").items())
+    unannounced = Penalised(True)
+    unannounced.in_parts = False
+    with pytest.raises(PluginError, match=r"Penalised: a task yields partial updates(.|\n)*in_parts = True"):
+        trained(tmp_path / "unannounced", unannounced)
 
 
 def test_intervals_of_checkpoints_and_logs_change_nothing(tmp_path: Path) -> None:

@@ -51,6 +51,27 @@ def test_two_processes_give_the_weights_of_one(start: Any, content: Any, uninter
         assert two["value"] == pytest.approx(one["value"], rel=1e-3)
 
 
+LEAN = {
+    "settings.adaptation.planning": "lean",
+    "settings.adaptation.chunk": "5",
+    "losses.1.anchor": "student",  # as the first loss has it: its frames are back-propagated last of all
+    "losses.1.anchor_photometric": "weak:0",
+    "rows.1.losses": '["lcr", "orbit"]',
+}
+
+
+@pytest.mark.slow
+def test_lean_planning_in_two_processes_gives_the_weights_of_one(
+    start: Any, uninterrupted: Path, tmp_path: Path
+) -> None:
+    told = [word for key, value in LEAN.items() for word in ("--set", f"{key}={value}")]
+    for ranks, name in (((), "one"), (TWO, "copied"), (SPLIT, "split")):
+        half_done(uninterrupted, tmp_path / name, "row-adapted-*", "score-*")
+        process = start("run", "tiny.toml", "--out", name, *told, *ranks)
+        assert process.finish() == 0, process.stderr
+        assert_same_weights(tmp_path / "one", tmp_path / name, "row-adapted")
+
+
 def assert_same_weights(uninterrupted: Path, run: Path, *stages: str) -> None:
     """All weights of two runs, those of `stages` among them."""
     trained = [path.relative_to(run) for path in run.rglob("weights.safetensors")]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sa3dhp_core.atomic import generator_for
 from sa3dhp_core.engine.kernels import fused_offered
+from sa3dhp_core.engine.passes import peak
 from sa3dhp_core.engine.views import ViewPlan
 from sa3dhp_core.errors import PluginError, RecipeError, nearest
 from sa3dhp_core.protocols.alignment import Labelled, LossInput
@@ -92,19 +93,25 @@ class AdaptationTask:
                         expected=f"one of {sorted(labelled)}",
                         hint="a loss that asks for tracks declares the capability 'tracks'",
                     )
-        kinds: Any = Kinds()
+        self._relations = relations
         groups = [self._losses] if config.schedule == "joint" else [(loss,) for loss in self._losses]
-        self._groups = [(group, self._plan(group, relations, kinds)) for group in groups]
+        self._groups = [(group, self._plan(group, config.planning == "lean")) for group in groups]
+        self.in_parts = any(len(plan.turns) > 1 for _, plan in self._groups)
         if any(orbit.by == "teacher" for _, plan in self._groups for orbit in plan.orbits):
             self.modules["teacher"] = copy.deepcopy(encoder).eval().requires_grad_(False)
             self.sharded = ("encoder", "teacher")
         freeze_all_but(encoder, config.train_only)
         encoder.eval()
 
-    def _plan(self, group: Sequence[Any], relations: Mapping[str, Any], kinds: Any) -> ViewPlan:
-        asked = [(loss.views, loss.window) for loss in group]
-        lean = self._config.planning == "lean"
-        return ViewPlan(asked, relations, kinds, [loss.labelled for loss in group], lean)
+    def _plan(self, group: Sequence[Any], lean: bool) -> ViewPlan:
+        asked, kinds = [(loss.views, loss.window) for loss in group], Kinds()
+        return ViewPlan(
+            asked,
+            self._relations,
+            kinds,  # type: ignore[arg-type]
+            [loss.labelled for loss in group],
+            lean,
+        )
 
     @property
     def samples(self) -> float:
@@ -137,6 +144,11 @@ class AdaptationTask:
         turn = max(range(len(self._groups)), key=lambda number: self.encodes[number]["student"])
         kept, wanted = self.encodes[turn]["student"], self._wanted(self._groups[turn][0])
         of_clips = 1 - sum(wanted.values()) / max(1, kept)
+        if self._config.planning == "whole":
+            group, plan = self._groups[turn]
+            now, then = peak(plan.passes), peak(self._plan(group, lean=True).passes)
+            if then < now:
+                yield Relief(f"{self._keys}.planning", "whole", "lean", of_clips * (1 - then / now))
         yield halved(f"{self._keys}.clips", self._config.clips, of_clips)
         yield from (halved(COUNTS[name], count, count / kept) for name, count in wanted.items())
         yield from smaller_crops(self._crops, of_clips)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.engine import Engine
+from sa3dhp_core.engine.passes import peak
 from sa3dhp_core.engine.views import ViewPlan
 from sa3dhp_core.engine_config import EngineConfig
 from sa3dhp_core.errors import PluginError, RecipeError
@@ -213,7 +214,8 @@ def test_what_is_encoded_is_told_and_the_keys_that_would_make_it_less(clips: Arr
             assert sum(sizes) == sum(told.values()) and told["student"] > 0
             for hook in hooks:
                 hook.remove()
-        (relief,) = problem.reliefs()
+        *planning, relief = problem.reliefs()
+        assert [one.key for one in planning if one] == ["settings.adaptation.planning"] * (schedule == "joint")
         assert relief is not None
         assert (relief.key, relief.now, relief.then, relief.freed) == ("settings.adaptation.clips", 2, 1, 0.5)
 
@@ -242,6 +244,14 @@ def test_labelled_images_and_crops_are_among_the_keys_by_their_share(clips: Arra
 
 
 PAPER = ("frames", "motions", "flip", "reversed", "slowed")
+
+
+def test_lean_planning_is_among_the_keys_where_it_keeps_less(clips: ArrayClips) -> None:
+    whole, lean = (task(clips, PAPER, encoder(), planning=planning) for planning in ("whole", "lean"))
+    found = {one.key: one for one in whole.reliefs() if one is not None}
+    (_, plan), (_, less) = whole._groups[0], lean._groups[0]
+    assert found["settings.adaptation.planning"].freed == pytest.approx(1 - peak(less.passes) / peak(plan.passes))
+    assert "settings.adaptation.planning" not in {one.key for one in lean.reliefs() if one is not None}
 
 
 @pytest.mark.parametrize(
