@@ -4,7 +4,7 @@ Videos of 1280 x 720 with one person each, about 500 pixels tall, are decoded by
 then packed into shards of 64- and 224-pixel crops; both read every frame, in turns. A ratio of 1 is PyAV's own speed.
 By computing time the ratio is that of seconds of all threads together, which other programs disturb less.
 
-    python benchmarks/packing.py [--videos 2] [--frames 90] [--workers 2] [--no-record]
+    python benchmarks/packing.py [--videos 8] [--frames 90] [--workers 2] [--no-record]
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def seconds(call: Callable[[], None]) -> tuple[float, float]:
 def main() -> None:
     """Measure in turns; print medians and ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--videos", type=int, default=2)
+    parser.add_argument("--videos", type=int, default=8)
     parser.add_argument("--frames", type=int, default=90)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/packing.jsonl"))
