@@ -102,25 +102,24 @@ class CropPlan:
 
     def reach(self, rows: Sequence[int]) -> tuple[int, int, int, int]:
         """The part of a frame that some crops are made of: first row and column, height and width."""
-        if len(rows) == 1:
-            y, x, tall, wide = self.alone[rows[0]][0]
-            return y, x, tall, wide
-        corners, (tall, wide) = _common_size(self.windows[rows], self.height, self.width)
-        (y, x), (bottom, right) = corners.amin(dim=0).tolist(), corners.amax(dim=0).tolist()
-        return y, x, bottom - y + tall, right - x + wide
+        windows = [self.alone[row][0] for row in rows]
+        y, x = (min(window[axis] for window in windows) for axis in (0, 1))
+        bottom, right = (max(window[axis] + window[2 + axis] for window in windows) for axis in (0, 1))
+        return y, x, bottom - y, right - x
 
     def take(
-        self, frames: Tensor, number: Sequence[int], rows: Sequence[int], corner: tuple[int, int] = (0, 0)
+        self, frames: Tensor, number: Sequence[int], rows: Sequence[int], corners: Sequence[tuple[int, int]] = ()
     ) -> Tensor:
         """Crops ``(n, C, size, size)``.
 
         Args:
-            frames: ``(F, C, H, W)`` float, or uint8 (then divided by 255); or a part of them that holds the crops'
-                `reach`.
+            frames: ``(F, C, H, W)`` float, or uint8 (then divided by 255); or parts of them, each of which holds its
+                crops' `reach` and is at least as large as the others'.
             number: of the frame of each crop.
             rows: of each crop in the plan.
-            corner: row and column of the frame at which the part begins.
+            corners: row and column at which each part begins.
         """
+        corners = corners or [(0, 0)] * len(frames)
         alike: dict[tuple[int, bool], list[int]] = {}
         for place, row in enumerate(rows):
             alike.setdefault(self.ways[row], []).append(place)
@@ -128,7 +127,7 @@ class CropPlan:
         for (level, reduces), some in sorted(alike.items()):
             most = max(1, POINTS // (self.size * level) ** 2)
             for members in (some[first : first + most] for first in range(0, len(some), most)):
-                cut, maps = self._cut(frames, [number[k] for k in members], [rows[k] for k in members], corner)
+                cut, maps = self._cut(frames, [number[k] for k in members], [rows[k] for k in members], corners)
                 parts.append((_reduced if reduces else _sampled)(cut, maps, self.size, level, self.padding))
                 places += members
         if len(parts) == 1:
@@ -137,17 +136,18 @@ class CropPlan:
         return torch.cat([empty, *parts])[torch.tensor(places, dtype=torch.int64).argsort().to(self.maps.device)]
 
     def _cut(
-        self, frames: Tensor, number: Sequence[int], rows: Sequence[int], corner: tuple[int, int]
+        self, frames: Tensor, number: Sequence[int], rows: Sequence[int], corners: Sequence[tuple[int, int]]
     ) -> tuple[Tensor, Tensor]:
         """The frames' windows ``(n, C, h, w)``, and the maps from the crops to them."""
         if len(rows) == 1:
             (y, x, tall, wide), maps = self.alone[rows[0]]
-            y, x = y - corner[0], x - corner[1]
+            y, x = y - corners[number[0]][0], x - corners[number[0]][1]
             return frames[number[0] : number[0] + 1, :, y : y + tall, x : x + wide], maps
-        corners, (tall, wide) = _common_size(self.windows[rows], self.height, self.width)
-        pairs = zip(number, (corners - torch.tensor(corner)).tolist(), strict=True)
+        begin = torch.tensor([corners[n] for n in number])
+        first, (tall, wide) = _common_size(self.windows[rows], begin + torch.tensor(frames.shape[-2:]))
+        pairs = zip(number, (first - begin).tolist(), strict=True)
         cut = [frames[n, :, y : y + tall, x : x + wide] for n, (y, x) in pairs]
-        return torch.stack(cut), _moved(self.maps[rows], corners)
+        return torch.stack(cut), _moved(self.maps[rows], first)
 
 
 def plan_crops(
@@ -232,10 +232,15 @@ def _windows(maps: Tensor, size: int, height: int, width: int, more: Tensor) -> 
     return torch.minimum(torch.where(behind, everything, box).clamp(min=0), last).long().cpu()
 
 
-def _common_size(windows: Tensor, height: int, width: int) -> tuple[Tensor, tuple[int, int]]:
-    """``(N, 2)`` first corners of windows of one size that hold the given ones, and that size (at least one pixel)."""
-    tall, wide = (windows[:, 1] - windows[:, 0]).amax(dim=0).clamp(min=1).tolist()
-    return torch.minimum(windows[:, 0], torch.tensor([height - tall, width - wide])), (tall, wide)
+def _common_size(windows: Tensor, ends: Tensor) -> tuple[Tensor, tuple[int, int]]:
+    """Windows of one size, at least a pixel, that hold the given ones and end before ``ends (N, 2)``.
+
+    Returns:
+        ``(N, 2)`` their first corners, and that size.
+    """
+    size = (windows[:, 1] - windows[:, 0]).amax(dim=0).clamp(min=1)
+    tall, wide = size.tolist()
+    return torch.minimum(windows[:, 0], ends - size), (tall, wide)
 
 
 def _unit(frames: Tensor, like: Tensor) -> Tensor:

@@ -24,6 +24,22 @@ MOST = 0.8
 """Share of a picture beyond which all of it is read."""
 
 
+TOGETHER = 2**18
+"""Bytes of crops, or of what they are sampled from, that are worked on at once: small ones cost mostly the calls."""
+
+Corner = tuple[int, int]
+"""Row and column of a picture."""
+
+
+@attrs.frozen(eq=False)
+class Part:
+    """A part ``(h, w, 3)`` of a picture, where it begins, and the numbers of the cameras that look at it."""
+
+    picture: NDArray[np.uint8]
+    corner: Corner
+    numbers: Sequence[int]
+
+
 @attrs.frozen
 class View:
     """What virtual cameras see of pictures of one size.
@@ -33,17 +49,25 @@ class View:
     """
 
     reach: Callable[[Sequence[int]], Region]
-    _look: Callable[[Tensor, Sequence[int], tuple[int, int]], Tensor]
+    _look: Callable[[Tensor, Sequence[int], Sequence[int], Sequence[Corner]], Tensor]
 
-    def __call__(self, part: NDArray[np.uint8], numbers: Sequence[int], corner: tuple[int, int] = (0, 0)) -> Tensor:
-        """What cameras of these numbers see, ``(n, 3, size, size)`` float in [0, 255].
+    def __call__(
+        self,
+        parts: Sequence[NDArray[np.uint8]],
+        which: Sequence[int],
+        numbers: Sequence[int],
+        corners: Sequence[Corner] = (),
+    ) -> Tensor:
+        """What cameras see, ``(n, 3, size, size)`` float in [0, 255].
 
         Args:
-            part: ``(h, w, 3)`` of a picture, at least what they see of it.
+            parts: ``(h, w, 3)`` of pictures, all of one size; at least what the cameras see of them.
+            which: number of the part that each camera looks at.
             numbers: of the cameras.
-            corner: row and column of the picture where the part begins.
+            corners: row and column of the picture where each part begins; at its corner if none are given.
         """
-        return self._look(torch.from_numpy(part).permute(2, 0, 1).float(), numbers, corner)
+        images = torch.stack([torch.from_numpy(part).permute(2, 0, 1) for part in parts])
+        return self._look(images.float(), which, numbers, corners)
 
 
 @attrs.frozen
@@ -162,11 +186,23 @@ def cut_crops(
     if wanted and max(wanted) >= len(pictures):
         what = "the annotations speak of more pictures than there are"
         raise DataError(what, where=f"{shot.where}: {shot.title}", found=len(pictures), expected=max(wanted) + 1)
-    for frame, factor, corner, picture in _read(pictures, wanted, views, threads):
-        numbers = wanted[frame][factor]
-        crops = views[factor](picture, numbers, corner)
-        for number, image in zip(numbers, crops.clamp_(0, 255).round_().to(torch.uint8), strict=True):
-            yield *places[number], image
+    waiting: dict[int, list[Part]] = {factor: [] for factor in views}
+    for factor, part in _read(pictures, wanted, views, threads):
+        waiting[factor].append(part)
+        if (len(waiting[factor]) + 1) * max(3 * size**2, part.picture.size) > TOGETHER:
+            yield from _looked(views[factor], waiting[factor], places)
+            waiting[factor] = []
+    for factor, some in waiting.items():
+        if some:
+            yield from _looked(views[factor], some, places)
+
+
+def _looked(view: View, parts: Sequence[Part], places: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, Tensor]]:
+    which = [nth for nth, part in enumerate(parts) for _ in part.numbers]
+    numbers = [number for part in parts for number in part.numbers]
+    crops = view([part.picture for part in parts], which, numbers, [part.corner for part in parts])
+    for number, image in zip(numbers, crops.clamp_(0, 255).round_().to(torch.uint8), strict=True):
+        yield *places[number], image
 
 
 def _frames(cuts: Sequence[Cut]) -> list[int]:
@@ -175,17 +211,26 @@ def _frames(cuts: Sequence[Cut]) -> list[int]:
 
 def _read(
     pictures: Pictures, wanted: Mapping[int, Mapping[int, Sequence[int]]], views: Mapping[int, View], threads: int
-) -> Iterator[tuple[int, int, tuple[int, int], NDArray[np.uint8]]]:
-    """Number and factor of the wanted pictures, the row and column where that begins which is seen, and its RGB."""
-    if not isinstance(pictures, ReducedPictures):
-        yield from ((number, 1, (0, 0), picture) for number, picture in pictures.frames(wanted))
-        return
+) -> Iterator[tuple[int, Part]]:
+    """Factor of each picture that is wanted, and what is seen of it."""
     regions = {number: {by: views[by].reach(some) for by, some in parts.items()} for number, parts in wanted.items()}
     for by in views:
         _alike([parts for parts in regions.values() if by in parts], by, pictures)
-    for number, by, picture in pictures.reduced(regions, threads):
+    for number, by, picture in _pictures(pictures, regions, threads):
         y, x, _, _ = regions[number][by]
-        yield number, by, (y, x), picture
+        yield by, Part(picture, (y, x), wanted[number][by])
+
+
+def _pictures(
+    pictures: Pictures, regions: Mapping[int, Mapping[int, Region]], threads: int
+) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
+    """Number, factor and RGB of the parts."""
+    if isinstance(pictures, ReducedPictures):
+        yield from pictures.reduced(regions, threads)
+        return
+    for number, picture in pictures.frames(regions):
+        y, x, tall, wide = regions[number][1]
+        yield number, 1, picture[y : y + tall, x : x + wide].copy()  # lets go of the picture
 
 
 def _alike(parts: Sequence[dict[int, Region]], by: int, pictures: Pictures) -> None:
@@ -214,10 +259,11 @@ def view_through(
     """
     if not lens.bends:
         plan = plan_crops(_ideal(lens).float(), rotation, virtual, size, shape, antialias=antialias)
-        return View(plan.reach, lambda part, some, corner: plan.take(part[None], [0] * len(some), some, corner))
+        return View(plan.reach, plan.take)
 
-    def bent(part: Tensor, some: Sequence[int], corner: tuple[int, int]) -> Tensor:
-        return torch.stack([_bent_crop(part, lens, rotation[k], virtual[k], size, antialias) for k in some])
+    def bent(images: Tensor, which: Sequence[int], numbers: Sequence[int], corners: Sequence[Corner]) -> Tensor:
+        pairs = zip(which, numbers, strict=True)
+        return torch.stack([_bent_crop(images[n], lens, rotation[k], virtual[k], size, antialias) for n, k in pairs])
 
     return View(lambda numbers: (0, 0, *shape), bent)
 

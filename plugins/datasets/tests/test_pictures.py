@@ -141,7 +141,7 @@ def test_crops_of_smaller_frames_are_nearly_those_of_the_frames(video: Path, ben
     cut = cut_of(shot, person, np.arange(4), Framing(48, 0.5, 1.15))
     view = view_through(lens, cut.rotation.float(), cut.intrinsics.float(), 48, (HEIGHT, WIDTH))
     pictures = probe(video)
-    exact = {number: view(picture, [number])[0] / 255 for number, picture in pictures.frames(range(4))}
+    exact = {number: view([picture], [0], [number])[0] / 255 for number, picture in pictures.frames(range(4))}
     found = {row: image for _, row, image in cut_crops(pictures, shot, [cut], 48)}
     assert sorted(found) == [0, 1, 2, 3]
     for number, image in found.items():

@@ -88,7 +88,7 @@ def test_a_crop_shows_each_joint_where_its_keypoint_says(lens: Lens, joint: int)
     assert cut.keypoints is not None and cut.poses is not None
     for frame, picture in Discs(person.keypoints, joint).frames(range(FRAMES)):
         view = view_through(lens, cut.rotation.float(), cut.intrinsics.float(), 96, (HEIGHT, WIDTH))
-        image = view(picture, [frame])[0, 0]
+        image = view([picture], [0], [frame])[0, 0]
         y, x = torch.meshgrid(torch.arange(96) + 0.5, torch.arange(96) + 0.5, indexing="ij")
         centre = torch.stack([(image * x).sum(), (image * y).sum()]) / image.sum()
         assert torch.dist(centre, cut.keypoints[frame, joint]) < 0.6, frame
