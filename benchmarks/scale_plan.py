@@ -19,8 +19,6 @@ from _scale import Assumed, Measured, measure
 GPUS = (1, 8, 64)
 DAY = 86400.0
 FLOAT = 4
-HEADER_BYTES = 100e6
-"""What safetensors allows a file's names and metadata."""
 HEADER = f"{'':44}" + "".join(f"{f'{count} GPU' + 's' * (count > 1):>12}" for count in GPUS)
 
 
@@ -92,8 +90,7 @@ def _data(a: Assumed, m: Measured) -> list[str]:
     lines += [
         f"index of all crops: {m.index_bytes:.0f} bytes each, {frames * m.index_bytes / 1e12:.2f} TB, twice in memory "
         f"while one process gathers it: {a.ram_gb:g} GB do for {_hours(a.ram_gb * 1e9 / 2 / m.index_bytes, a):,.0f} h",
-        f"names of all clips: {_clips(a):.3g} of {m.name_bytes:.0f} bytes, in one header of at most "
-        f"{HEADER_BYTES / 1e6:.0f} MB: {a.hours * HEADER_BYTES / m.name_bytes / _clips(a):,.0f} h",
+        f"names of all clips: {_clips(a):.3g} of {m.name_bytes:.0f} bytes, {_clips(a) * m.name_bytes / 1e9:.2f} GB",
     ]
     return lines
 

@@ -19,6 +19,9 @@ from torch import Tensor
 
 from sa3dhp_core.errors import DataError
 
+LONGEST, META = 10**7, "/meta"
+"""Bytes of metadata that go into a safetensors header, which may have 100 MB; longer ones are a tensor of this name."""
+
 PARTIAL = ".partial"
 """How the names of unfinished files end; they begin with a dot."""
 
@@ -73,9 +76,16 @@ def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, object] | None = None) -> None:
-    """Write tensors as safetensors, with plain metadata (stored as one JSON string), atomically."""
+    """Write tensors as safetensors, with plain metadata, atomically.
+
+    The metadata are one JSON string in the file's header; where they are too long for that, a tensor of its bytes.
+    """
     plain = {name: tensor.detach().to("cpu").contiguous().clone() for name, tensor in tensors.items()}
-    write_atomic(path, lambda p: save_file(plain, str(p), metadata={"meta": json.dumps(dict(meta or {}))}))
+    told = json.dumps(dict(meta or {}))
+    if len(told) > LONGEST:  # in ASCII, so as many bytes
+        plain[META] = torch.from_numpy(np.frombuffer(told.encode("ascii"), np.uint8).copy())
+        told = ""
+    write_atomic(path, lambda p: save_file(plain, str(p), metadata={"meta": told}))
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -83,9 +93,11 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise DataError("the file is missing", where=str(path))
     try:
-        return load_file(str(path))
+        tensors = load_file(str(path))
     except Exception as error:  # safetensors raises its own type, which is not public on all versions
         raise DataError(f"not readable as safetensors: {error}", where=str(path)) from error
+    tensors.pop(META, None)
+    return tensors
 
 
 def read_meta(path: Path) -> dict[str, Any]:
@@ -94,7 +106,8 @@ def read_meta(path: Path) -> dict[str, Any]:
         raise DataError("the file is missing", where=str(path))
     try:
         with safe_open(str(path), framework="pt") as file:
-            return dict(json.loads((file.metadata() or {}).get("meta", "{}")))
+            told = (file.metadata() or {}).get("meta", "{}")
+            return dict(json.loads(told or file.get_tensor(META).numpy().tobytes()))
     except Exception as error:  # as in `read_tensors`
         raise DataError(f"not readable as safetensors: {error}", where=str(path)) from error
 

@@ -89,7 +89,9 @@ def test_a_truncated_tensor_file_is_named(tmp_path: Path) -> None:
         atomic.read_tensors(path)
 
 
-def test_tensors_keep_type_values_and_facts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("longest", [atomic.LONGEST, 3])
+def test_tensors_keep_type_values_and_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, longest: int) -> None:
+    monkeypatch.setattr(atomic, "LONGEST", longest)
     path = tmp_path / "t.safetensors"
     base = torch.arange(12.0).view(3, 4)
     given_tensors = {
@@ -100,12 +102,19 @@ def test_tensors_keep_type_values_and_facts(tmp_path: Path) -> None:
         "scalar": torch.tensor(7),
         "empty": torch.zeros(0, 3),
     }
-    atomic.write_tensors(path, given_tensors, {"fps": 25.0, "families": ["walk"]})
+    atomic.write_tensors(path, given_tensors, {"fps": 25.0, "families": ["walk", "läuft"]})
     found = atomic.read_tensors(path)
     assert found.keys() == given_tensors.keys()
     for name, value in given_tensors.items():
         assert found[name].dtype == value.dtype and torch.equal(found[name], value)
-    assert atomic.read_meta(path) == {"fps": 25.0, "families": ["walk"]}
+    assert atomic.read_meta(path) == {"fps": 25.0, "families": ["walk", "läuft"]}
+
+
+def test_more_facts_than_a_header_holds_are_kept(tmp_path: Path) -> None:
+    path, names = tmp_path / "t.safetensors", [[f"S{number:07d}", "x" * 80, ""] for number in range(1_100_000)]
+    atomic.write_tensors(path, {"one": torch.ones(1)}, {"names": names})
+    assert path.stat().st_size > 100_000_000
+    assert atomic.read_tensors(path).keys() == {"one"} and atomic.read_meta(path) == {"names": names}
 
 
 plain = st.recursive(
