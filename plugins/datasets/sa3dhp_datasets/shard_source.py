@@ -24,6 +24,10 @@ _FETCHING = threading.Lock()
 class Source(Protocol):
     """Files by name."""
 
+    def place(self, name: str) -> str:
+        """Where a file is, for messages."""
+        ...
+
     def fetch(self, name: str) -> Path:
         """A whole file, on this machine; raises `DataError` where there is none."""
         ...
@@ -64,6 +68,10 @@ class Folder:
 
     folder: Path
 
+    def place(self, name: str) -> str:
+        """Its path."""
+        return str(self.folder / name)
+
     def fetch(self, name: str) -> Path:
         """The file itself."""
         path = self.folder / name
@@ -100,12 +108,12 @@ class Address:
         """Ask for a part; from the fetched file where there is one, or the server answers with the whole."""
         if (self.cache / name).is_file():
             return _part(self.cache / name, start, length)
-        request = urllib.request.Request(self._of(name), headers={"Range": f"bytes={start}-{start + length - 1}"})
+        request = urllib.request.Request(self.place(name), headers={"Range": f"bytes={start}-{start + length - 1}"})
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
                 if answer.status == 206:
                     found: bytes = answer.read(length)
-                    return _whole(found, length, self._of(name))
+                    return _whole(found, length, self.place(name))
         except (urllib.error.URLError, OSError) as error:
             raise self._failed(name, error) from error
         return _part(self.fetch(name), start, length)
@@ -116,23 +124,24 @@ class Address:
             self._download(name, Path(folder) / name)
             return read_json(Path(folder) / name)
 
-    def _of(self, name: str) -> str:
+    def place(self, name: str) -> str:
+        """Its address."""
         return f"{self.url}/{name}"
 
     def _download(self, name: str, target: Path) -> None:
         try:
-            with urllib.request.urlopen(self._of(name), timeout=TIMEOUT_S) as answer, target.open("wb") as file:
+            with urllib.request.urlopen(self.place(name), timeout=TIMEOUT_S) as answer, target.open("wb") as file:
                 shutil.copyfileobj(answer, file)
                 promised = answer.headers.get("Content-Length")
         except (urllib.error.URLError, OSError) as error:
             raise self._failed(name, error) from error
         if promised is not None and target.stat().st_size != int(promised):
             raise DataError(
-                "the answer ended early", where=self._of(name), found=target.stat().st_size, expected=promised
+                "the answer ended early", where=self.place(name), found=target.stat().st_size, expected=promised
             )
 
     def _failed(self, name: str, error: Exception) -> DataError:
-        return DataError("the file cannot be fetched", where=self._of(name), found=str(error))
+        return DataError("the file cannot be fetched", where=self.place(name), found=str(error))
 
 
 def _part(path: Path, start: int, length: int) -> bytes:

@@ -156,7 +156,9 @@ class ShardPixels:
         found = []
         for row in rows.tolist():
             begin, length = int(self.offsets[row]) - start, int(self.sizes[row])
-            found.append(self._decoded(content[begin : begin + length], f"{name}: byte {start + begin}"))
+            found.append(
+                self._decoded(content[begin : begin + length], f"{self.source.place(name)}: byte {start + begin}")
+            )
         return found
 
     def _decoded(self, content: bytes, where: str) -> Tensor:

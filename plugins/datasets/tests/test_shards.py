@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import attrs
@@ -20,6 +21,7 @@ import webdataset
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sa3dhp_core.conformance.mutations import outcomes
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.protocols.data import facts_of
 from sa3dhp_core.types import Shard as Part
@@ -316,3 +318,18 @@ def test_damaged_shards_are_named_when_they_are_drawn_from(tmp_path: Path) -> No
     with pytest.raises(DataError, match=r"train-000001.tar: the file is missing"):
         list(data.clips(room, "train").batches(99))
     assert len(next(data.clips(room, "test").batches(99))) == 12, "the other splits are as they were"
+
+
+def test_mutated_shards_are_read_or_refused(tmp_path: Path) -> None:
+    """Tars, what lies beside them and the index, one spoilt at a time; all crops are drawn."""
+
+    def read(folder: Path) -> None:
+        with TemporaryDirectory() as room:
+            data = Shards(ShardsConfig(path=str(folder)))
+            data.prepare(Path(room))
+            for split in data.splits:
+                list(data.labelled(Path(room), split).batches(99))
+                list(data.clips(Path(room), split).batches(99))
+
+    found = outcomes(read, packed(tmp_path / "whole"), tmp_path / "spoilt", range(220))
+    assert found["read"] > 5 and found["refused"] > 50

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import attrs
 import numpy as np
@@ -15,11 +16,13 @@ from hypothesis import strategies as st
 
 from sa3dhp_core.atomic import read_tensors
 from sa3dhp_core.cards import skeleton
+from sa3dhp_core.conformance.mutations import outcomes
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.store import split_file
 from sa3dhp_datasets import video_folder
 from sa3dhp_datasets.beside import intrinsics_of
 from sa3dhp_datasets.config import VideoFolderConfig
+from sa3dhp_datasets.example import standing, write_footage
 from sa3dhp_datasets.footage import Footage, frames, probe
 from sa3dhp_datasets.tracks import Track, join, sample, smooth
 from sa3dhp_datasets.video_folder import VideoFolder
@@ -367,3 +370,19 @@ def test_smoothing_keeps_constant_boxes_and_calms_others() -> None:
     noisy = attrs.evolve(still, boxes=still.boxes + np.random.default_rng(0).normal(size=(9, 4)))
     assert smooth(noisy, 3).boxes.std(0).max() < noisy.boxes.std(0).min()
     assert smooth(noisy, 0) is noisy
+
+
+def test_mutated_files_are_read_or_refused(tmp_path: Path) -> None:
+    """Videos, boxes, cameras and truths, one spoilt at a time."""
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    write_footage(whole, "clip", standing(0) + [0, 0, 4.0])
+    (whole / "clip.camera.json").write_text('{"intrinsics": [[300, 0, 80], [0, 300, 60], [0, 0, 1]]}')
+
+    def read(folder: Path) -> None:
+        config = VideoFolderConfig(path=str(folder), size=16, fps=5.0, validation=0.0, test=0.0)
+        with TemporaryDirectory() as room:
+            VideoFolder(config).prepare(Path(room))
+
+    found = outcomes(read, whole, tmp_path / "spoilt", range(220))
+    assert found["read"] > 5 and found["refused"] > 50
