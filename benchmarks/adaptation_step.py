@@ -1,6 +1,6 @@
 """What does view planning gain? One adaptation step with the paper's five losses, as published and jointly planned.
 
-    python benchmarks/adaptation_step.py [--encoder small --encoder resnet] [--clips N] [--rounds 5] [--threads 2]
+    python benchmarks/adaptation_step.py [--encoder small --encoder resnet] [--clips N] [--rounds 3] [--threads 2]
         [--chunk N] [--device auto] [--train res3] [--no-record]
 
 (a) `_published_step.py`: five iterations, one a loss, each with views and an Adam of its own. (b) the platform's
@@ -11,11 +11,11 @@ with 8 clips and chunks of 120 images; `resnet`, ResNet-50 to res4 with the publ
 30, on a CPU with 1 clip (a step of 8 takes minutes). Equal loss terms: five a step of either. Weights are random: they
 cost what trained ones cost.
 
-The variants take turns in one process; the rates are medians. Peak memory is measured in a process of its own for each
-variant: how far two steps' resident memory (on a GPU: the allocator's) rises above what was there before; there glibc
-gives every large block back when it is freed, so that what counts is what a step holds, not what is kept for the next
-block (by that the same step differs by hundreds of MiB). At last, in
-double precision, at a small size, the gradient of the joint step is compared with the sum of those of the five
+Each variant is measured in processes of its own, as a run would be, which take turns: what one leaves in the allocator
+changes the others' times. The rates are medians. Peak memory is how far two steps' resident memory (on a GPU: the
+allocator's) rises above what was there before; for that glibc gives every large block back when it is freed, so that
+what counts is what a step holds, not what is kept for the next block (by that one step differs by hundreds of MiB). At
+last, in double precision, at a small size, the gradient of the joint step is compared with the sum of those of the five
 separately computed published losses of the same images. Asked: (b) 2.5 times (a), no more memory, 1e-5. Appends the
 records to results/adaptation_step.jsonl.
 """
@@ -63,6 +63,8 @@ SMALL = {"use": "latent-encoder", "backbone": {"use": "small-cnn"}}
 SIZES = {"small": 64, "resnet": 224}
 CLIPS = {"small": 8, "resnet": 1}
 """Of a step on a CPU; on a GPU both take 8, as published."""
+
+TURNS = 2
 
 CHUNKS = {"small": 120, "resnet": 30}
 GIVEN_BACK = {"MALLOC_MMAP_THRESHOLD_": "262144", "MALLOC_TRIM_THRESHOLD_": "262144"}
@@ -187,17 +189,23 @@ def step_of(variant: str, found: Bench, count: int, train: Sequence[str], chunk:
     return joint_step(found, count, train, "whole", 0)
 
 
-def rates(found: Bench, count: int, train: Sequence[str], chunk: int, rounds: int) -> dict[str, dict[str, float]]:
-    """Clips a second by the clock and by the seconds that cores computed; the variants take turns."""
-    steps = {variant: step_of(variant, found, count, train, chunk) for variant in VARIANTS}
+def seconds(step: Step, rounds: int, device: torch.device) -> list[tuple[float, float]]:
+    """Of each step but a first one, by the clock and of the cores' computing."""
+    taken = []
+    for number in range(rounds + 1):
+        began, computed = time.perf_counter(), time.process_time()
+        step(number)
+        _finish(device)
+        taken.append((time.perf_counter() - began, time.process_time() - computed))
+    return taken[1:]
+
+
+def rates(apart: Callable[..., str], count: int, rounds: int) -> dict[str, dict[str, float]]:
+    """Clips a second by the clock and by the seconds that cores computed; the variants' processes take turns."""
     taken: dict[str, list[tuple[float, float]]] = {variant: [] for variant in VARIANTS}
-    for number in range(-1, rounds):
-        for variant, step in steps.items():
-            began, computed = time.perf_counter(), time.process_time()
-            step(max(number, 0))
-            _finish(found.device)
-            if number >= 0:
-                taken[variant].append((time.perf_counter() - began, time.process_time() - computed))
+    for _ in range(TURNS):
+        for variant, times in taken.items():
+            times += json.loads(apart(variant, "--rounds", str(rounds)))
     return {
         variant: {
             "clips_per_s": count / median(wall for wall, _ in times),
@@ -289,18 +297,21 @@ def measured(
     name: str, count: int, rounds: int, train: list[str], chunk: int, threads: int, fabric: Fabric
 ) -> list[dict[str, Any]]:
     """Records of one encoder."""
+    words = ["--encoder", name, "--clips", str(count), "--threads", str(threads), "--device", fabric.device.type]
+    words += [f"--train={block}" for block in train or [""]] + ["--chunk", str(chunk)]
+
+    def apart(variant: str, *more: str, **environment: str) -> str:
+        call = [sys.executable, __file__, *words, "--apart", variant, *more]
+        environment = {**os.environ, **environment}
+        return subprocess.run(call, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
+
+    rate = rates(apart, count, rounds)
     with tempfile.TemporaryDirectory(prefix="sa3dhp-bench-") as folder:
         found = bench(name, 30, noise_clips(Path(folder), SIZES[name], 30), fabric.device)
-        rate = rates(found, count, train, chunk, rounds)
-        rows: list[dict[str, Any]] = [
-            {"variant": variant, **counted(found, variant), **rate[variant]} for variant in VARIANTS
-        ]
-    apart = {**os.environ, **GIVEN_BACK}
+        frames = {variant: counted(found, variant) for variant in VARIANTS}
+    rows: list[dict[str, Any]] = [{"variant": variant, **frames[variant], **rate[variant]} for variant in VARIANTS]
     for row in rows:
-        words = ["--encoder", name, "--clips", str(count), "--threads", str(threads), "--device", fabric.device.type]
-        words += [f"--train={block}" for block in train or [""]] + ["--chunk", str(chunk)]
-        call = [sys.executable, __file__, *words, "--memory-of", str(row["variant"])]
-        row["peak_mib"] = float(subprocess.run(call, check=True, stdout=subprocess.PIPE, text=True, env=apart).stdout)
+        row["peak_mib"] = float(apart(row["variant"], "--rounds", "0", **GIVEN_BACK))
     with tempfile.TemporaryDirectory(prefix="sa3dhp-bench-") as folder:
         clips = Middle(noise_clips(Path(folder), 32, 6), 12)
         distance = disagreement(bench(name, 6, clips, fabric.device, torch.float64), 2, train)
@@ -310,23 +321,24 @@ def measured(
 def main(
     encoders: Annotated[list[str], typer.Option("--encoder", help="small, resnet")] = ["small", "resnet"],  # noqa: B006
     clips: Annotated[int, typer.Option(min=0, help="clips of 30 frames a step; 0: as above")] = 0,
-    rounds: Annotated[int, typer.Option(min=1, help="steps of each variant")] = 5,
+    rounds: Annotated[int, typer.Option(min=0, help="steps of each variant, in each of two turns")] = 3,
     threads: Annotated[int, typer.Option(min=1, help="threads of torch")] = 2,
     device: Annotated[str, typer.Option(help="an accelerator of Lightning Fabric")] = "auto",
     train: Annotated[list[str], typer.Option(help="blocks of the encoder that learn; '' for all")] = ["res3"],  # noqa: B006
     chunk: Annotated[int | None, typer.Option(help="images that the lean step encodes at a time; 0: all")] = None,
     record: Annotated[bool, typer.Option(help="append to results/adaptation_step.jsonl")] = True,
-    memory_of: Annotated[str, typer.Option(hidden=True)] = "",
+    apart: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
     """Print the table and append its records."""
     torch.set_num_threads(threads)
     fabric = Fabric(accelerator=device, devices=1)
     blocks = [block for block in train if block]
-    if memory_of:
+    if apart:
         (name,) = encoders
         with tempfile.TemporaryDirectory(prefix="sa3dhp-bench-") as folder:
             found = bench(name, 30, noise_clips(Path(folder), SIZES[name], 30), fabric.device)
-            print(rise_mib(step_of(memory_of, found, clips, blocks, chunk or 0), fabric.device))
+            step = step_of(apart, found, clips, blocks, chunk or 0)
+            print(json.dumps(seconds(step, rounds, fabric.device)) if rounds else rise_mib(step, fabric.device))
         return
     facts = {
         "command": command(),

@@ -69,7 +69,7 @@ class Colour:
         matrix = (saturation * eye + (1 - saturation) * luma) @ hue
         mixed = torch.einsum("nij,njhw->nihw", matrix, images)
         mean = mixed.mean(dim=(1, 2, 3), keepdim=True)
-        return ((mixed - mean) * contrast[..., None] + mean + brightness[..., None]).clamp(0.0, 1.0)
+        return mixed.sub_(mean).mul_(contrast[..., None]).add_(mean).add_(brightness[..., None]).clamp_(0.0, 1.0)
 
 
 def _chosen(count: int, probability: float, generator: torch.Generator, like: Tensor) -> Tensor:
