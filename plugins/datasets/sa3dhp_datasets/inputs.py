@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import attrs
+
 from sa3dhp_core.errors import DataError, RecipeError, nearest
+from sa3dhp_core.protocols.data_files import DataCheck
 from sa3dhp_datasets.layouts import is_archive, looks_like, neighbour
 
 SPLITS = ("train", "validation", "test")
@@ -96,40 +100,79 @@ def assign(
     patterns: Mapping[str, Sequence[str]],
     where: str,
 ) -> list[str]:
-    """The split of each (name, content).
-
-    Clips that fit a split's patterns are in it. The others are dealt by the hash of their names, so that a clip stays
-    where it is when others come or go; a split whose share catches none takes the train clip of smallest hash.
+    """The split of each (name, content), as `dealt`.
 
     Raises:
         DataError: a split stays empty, or patterns match nothing.
     """
-    dealt = [s for s in ("test", "validation") if shares.get(s, 0.0) > 0.0 and not patterns.get(s)]
-    if sum(shares[s] for s in dealt) >= 1.0:
+    result = dealt(clips, shares, patterns, where)
+    for error in empty_splits(clips, result, shares, patterns, where):
+        raise error
+    return result
+
+
+def dealt(
+    clips: Sequence[tuple[str, str]],
+    shares: Mapping[str, float],
+    patterns: Mapping[str, Sequence[str]],
+    where: str,
+) -> list[str]:
+    """The split of each (name, content); some may have none.
+
+    Clips that fit a split's patterns are in it. The others are dealt by the hash of their names, so that a clip stays
+    where it is when others come or go; a split whose share catches none takes the train clip of smallest hash.
+    """
+    by_hash = [s for s in ("test", "validation") if shares.get(s, 0.0) > 0.0 and not patterns.get(s)]
+    if sum(shares[s] for s in by_hash) >= 1.0:
         raise RecipeError("the shares of validation and test leave nothing to train on", where=where, expected="< 1")
     result = []
     for name, content in clips:
         split = next((s for s in ("test", "validation") if matches(name, content, patterns.get(s, ()))), None)
         if split is None:
             draw, edge, split = name_hash(name), 0.0, "train"
-            for candidate in reversed(dealt):
+            for candidate in reversed(by_hash):
                 edge += shares[candidate]
                 if draw < edge:
                     split = candidate
                     break
         result.append(split)
-    for split in dealt:
+    for split in by_hash:
         train = [i for i, s in enumerate(result) if s == "train"]
         if split not in result and len(train) > 1:
             result[min(train, key=lambda i: name_hash(clips[i][0]))] = split
+    return result
+
+
+def empty_splits(
+    clips: Sequence[tuple[str, str]],
+    found: Sequence[str],
+    shares: Mapping[str, float],
+    patterns: Mapping[str, Sequence[str]],
+    where: str,
+) -> Iterator[DataError]:
+    """What there is to say of each split that is asked for and that no clip is in; `found` is what `dealt` gave."""
     for split in offered(shares, patterns):
-        if split not in result:
+        if split not in found:
             wanted = patterns.get(split)
-            raise DataError(
+            fewer = "validation = 0.0 and test = 0.0" if split == "train" else f"{split} = 0.0 for no such split"
+            yield DataError(
                 f"the split {split!r} has no clip",
                 where=where,
                 found=f"{len(clips)} clips: {', '.join(sorted({c for _, c in clips})[:20])}",
                 expected=f"a clip that fits {', '.join(wanted)}" if wanted else "more clips",
-                hint=(nearest(wanted[0], {c for _, c in clips}) if wanted else f"{split} = 0.0 for no such split"),
+                hint=(nearest(wanted[0], {c for _, c in clips}) if wanted else fewer),
             )
-    return result
+
+
+def with_splits(
+    found: DataCheck,
+    clips: Sequence[tuple[str, str]],
+    shares: Mapping[str, float],
+    patterns: Mapping[str, Sequence[str]],
+    where: str,
+) -> DataCheck:
+    """What was found, with the split of each (name, content); splits that would have none are problems."""
+    splits = dealt(clips, shares, patterns, where)
+    lacking = [f"{error.what}: {error.hint}" for error in empty_splits(clips, splits, shares, patterns, where)]
+    counts = tuple(sorted(Counter(splits).items()))
+    return attrs.evolve(found, splits=counts, problems=(*found.problems, *lacking))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -19,7 +18,7 @@ from sa3dhp_core.errors import DataError, nearest
 from sa3dhp_core.protocols.data_files import DataCheck
 from sa3dhp_core.store import ArrayPoses, split_file, write_poses
 from sa3dhp_datasets.config import MotionConfig
-from sa3dhp_datasets.inputs import assign, content_of, matches, offered
+from sa3dhp_datasets.inputs import assign, content_of, matches, offered, with_splits
 from sa3dhp_datasets.motion_check import checked
 
 _log = logging.getLogger(__name__)
@@ -108,7 +107,7 @@ class MotionData:
         found = checked(read())
         if not named:
             raise _nothing_left(seen, 0, self._keys)
-        return attrs.evolve(found, splits=tuple(sorted(Counter(assign(named, *_dealt(self._keys), where)).items())))
+        return with_splits(found, named, *_dealt(self._keys), where)
 
     def sequences(self, folder: Path, split: str) -> ArrayPoses:
         """The split's motion."""

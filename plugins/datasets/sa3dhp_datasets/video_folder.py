@@ -26,7 +26,7 @@ from sa3dhp_datasets.crops import boxes_file, decode_crops, plan_of, poses_of, t
 from sa3dhp_datasets.dealing import known_split, one_rate
 from sa3dhp_datasets.film import VideoFilm, open_film
 from sa3dhp_datasets.footage import probe
-from sa3dhp_datasets.inputs import assign, content_of, input_files, offered
+from sa3dhp_datasets.inputs import assign, content_of, input_files, offered, with_splits
 from sa3dhp_datasets.shot_images import ShotImages
 from sa3dhp_datasets.video_shots import shots_of
 
@@ -62,11 +62,15 @@ class VideoFolder:
 
     def check(self) -> DataCheck:
         """What the videos hold and what is wrong with it; raises `DataError` for what cannot be read at all."""
-        return self._shots().check()
+        videos = self._named()
+        shots = shots_of([(*video, "train") for video in videos], self._config, lambda: self._detector)
+        named = [(video.stem, family) for video, family in videos]
+        return with_splits(shots.check(), named, self._shares, self._patterns, self._config.path)
 
     def write_sheet(self, path: Path, seed: int) -> Sequence[str]:
         """Draw a few crops; see `shot_sheet.write_sheet`."""
-        return self._shots().write_sheet(path, seed)
+        videos = [(*video, "train") for video in self._named()]
+        return shots_of(videos, self._config, lambda: self._detector).write_sheet(path, seed)
 
     def pack(
         self, out: Path, *, workers: int, frames: int, quality: int, progress: Callable[[int, int], None]
@@ -78,16 +82,21 @@ class VideoFolder:
         return shots_of(self._videos(), self._config, lambda: self._detector)
 
     def _videos(self) -> list[tuple[Path, str, str]]:
-        """Path, motion family and split of each video; raises `DataError` where there is none."""
+        """Path, motion family and split of each video; raises `DataError` where there is none, or a split has none."""
+        videos = self._named()
+        named = [(video.stem, family) for video, family in videos]
+        splits = assign(named, self._shares, self._patterns, str(Path(self._config.path).expanduser()))
+        return [(*video, split) for video, split in zip(videos, splits, strict=True)]
+
+    def _named(self) -> list[tuple[Path, str]]:
+        """Path and motion family of each video; raises `DataError` where there is none."""
         path = Path(self._config.path).expanduser()
         if self._config.path and path.is_file():
             raise DataError(
                 "the path is a file", where=str(path), expected="a folder of mp4 files", hint=str(path.parent)
             )
         videos = input_files((self._config.path,), ".mp4")
-        named = [(video.stem, content_of(video.stem, self._config.content_pattern)) for video in videos]
-        splits = assign(named, self._shares, self._patterns, str(path))
-        return [(video, family, split) for video, (_, family), split in zip(videos, named, splits, strict=True)]
+        return [(video, content_of(video.stem, self._config.content_pattern)) for video in videos]
 
     def _piece(self, folder: Path, video: Path) -> Path:
         """The crops of one video: images in ``.npy``, everything else in ``.safetensors``, which is written last."""

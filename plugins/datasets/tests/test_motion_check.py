@@ -13,8 +13,11 @@ from sa3dhp_core.conformance.data_sets import example_table
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.data_files import ChecksFiles
+from sa3dhp_datasets.config import VideoFolderConfig
+from sa3dhp_datasets.example import video_folder
 from sa3dhp_datasets.lens import Array
 from sa3dhp_datasets.motion_check import FASTEST, checked
+from sa3dhp_datasets.video_folder import VideoFolder
 
 HOST = Host.load()
 BODY = skeleton()
@@ -86,3 +89,19 @@ def test_what_the_keys_leave_out_is_not_checked(tmp_path: Path) -> None:
     assert torch.tensor([count for _, count in whole.splits]).sum() == whole.cameras[0].recordings
     with pytest.raises(DataError, match="no clip is left"):
         HOST.build("pose_data", {**table, "contents": ["no-such-content"]}, "x").check()
+
+
+def test_too_few_files_for_all_splits_are_looked_at_all_the_same(tmp_path: Path) -> None:
+    video_folder(tmp_path)
+    for name in ("set_walk_2", "set_walk_3"):
+        (tmp_path / f"{name}.mp4").unlink()
+    data = VideoFolder(VideoFolderConfig(path=str(tmp_path), fps=10.0))
+    found = data.check()
+    assert found.splits == (("test", 1),) and found.bones and len(found.cameras) == 1
+    assert [problem for problem in found.problems if "no clip" in problem] == [
+        "the split 'train' has no clip: validation = 0.0 and test = 0.0",
+        "the split 'validation' has no clip: validation = 0.0 for no such split",
+    ]
+    data.write_sheet(tmp_path / "sheet.png", 0)
+    with pytest.raises(DataError, match="the split 'train' has no clip"):
+        data.prepare(tmp_path / "prepared")
