@@ -128,10 +128,10 @@ def reduced(
     Raises:
         DataError: as `frames`.
     """
-    readers: dict[int, _Smaller] = {}
+    readers = {factor: _Smaller(factor) for parts in wanted.values() for factor in parts}
     for number, frame in enumerate(shown(footage, threads)):
         for factor, region in wanted.get(number, {}).items():
-            yield number, factor, readers.setdefault(factor, _Smaller(factor))(frame, region)
+            yield number, factor, readers[factor](frame, region)
 
 
 def shown(footage: Footage, threads: int = 0) -> Iterator[av.VideoFrame]:
@@ -156,7 +156,7 @@ class _Smaller:
         """``(h, w, 3)`` means, a plane a colour in memory: that keeps the colours as sharp as the video has them."""
         top, left, tall, wide = region
         if self._factor == 1:
-            return _rgb(frame, self._room)[top : top + tall, left : left + wide]
+            return _rgb(frame, self._room)[top : top + tall, left : left + wide].copy()  # lets go of the frame
         if region == (0, 0, frame.height / self._factor, frame.width / self._factor):
             part, first = frame, (0, 0)
         else:
@@ -172,7 +172,7 @@ class _Smaller:
 
         It begins at an even pixel: two have one colour in common.
         """
-        step = 2 - (self._factor + 1) % 2
+        step = 1 + self._factor % 2
         top, left = ((first - 1) // step * step for first in region[:2])
         tall, wide = (-(-(side + 2 * step) // step) * step * self._factor for side in region[2:])
         if frame.format.name not in PLANAR:

@@ -23,7 +23,6 @@ SPARE = 1.2
 MOST = 0.8
 """Share of a picture beyond which all of it is read."""
 
-
 TOGETHER = 2**18
 """Bytes of crops, or of what they are sampled from, that are worked on at once: small ones cost mostly the calls."""
 
@@ -45,9 +44,11 @@ class View:
     """What virtual cameras see of pictures of one size.
 
     Attributes:
+        shape: height and width of the pictures.
         reach: numbers of cameras to the part of a picture that they see.
     """
 
+    shape: tuple[int, int]
     reach: Callable[[Sequence[int]], Region]
     _look: Callable[[Tensor, Sequence[int], Sequence[int], Sequence[Corner]], Tensor]
 
@@ -214,8 +215,8 @@ def _read(
 ) -> Iterator[tuple[int, Part]]:
     """Factor of each picture that is wanted, and what is seen of it."""
     regions = {number: {by: views[by].reach(some) for by, some in parts.items()} for number, parts in wanted.items()}
-    for by in views:
-        _alike([parts for parts in regions.values() if by in parts], by, pictures)
+    for by, view in views.items():
+        _alike([parts for parts in regions.values() if by in parts], by, view.shape)
     for number, by, picture in _pictures(pictures, regions, threads):
         y, x, _, _ = regions[number][by]
         yield by, Part(picture, (y, x), wanted[number][by])
@@ -233,9 +234,8 @@ def _pictures(
         yield number, 1, picture[y : y + tall, x : x + wide].copy()  # lets go of the picture
 
 
-def _alike(parts: Sequence[dict[int, Region]], by: int, pictures: Pictures) -> None:
+def _alike(parts: Sequence[dict[int, Region]], by: int, whole: tuple[int, int]) -> None:
     """Give all regions of one factor the size of the largest, within the picture."""
-    whole = -(-pictures.height // by), -(-pictures.width // by)
     tall, wide = (max((part[by][side] for part in parts), default=1) for side in (2, 3))
     if tall * wide > MOST * whole[0] * whole[1]:
         tall, wide = whole
@@ -259,13 +259,13 @@ def view_through(
     """
     if not lens.bends:
         plan = plan_crops(_ideal(lens).float(), rotation, virtual, size, shape, antialias=antialias)
-        return View(plan.reach, plan.take)
+        return View(shape, plan.reach, plan.take)
 
     def bent(images: Tensor, which: Sequence[int], numbers: Sequence[int], corners: Sequence[Corner]) -> Tensor:
         pairs = zip(which, numbers, strict=True)
         return torch.stack([_bent_crop(images[n], lens, rotation[k], virtual[k], size, antialias) for n, k in pairs])
 
-    return View(lambda numbers: (0, 0, *shape), bent)
+    return View(shape, lambda numbers: (0, 0, *shape), bent)
 
 
 def _bent_crop(
