@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -105,9 +105,9 @@ def assign(
     Raises:
         DataError: a split stays empty, or patterns match nothing.
     """
-    result = dealt(clips, shares, patterns, where)
-    for error in empty_splits(clips, result, shares, patterns, where):
-        raise error
+    result, lacking = dealt(clips, shares, patterns, where)
+    if lacking:
+        raise lacking[0]
     return result
 
 
@@ -116,8 +116,8 @@ def dealt(
     shares: Mapping[str, float],
     patterns: Mapping[str, Sequence[str]],
     where: str,
-) -> list[str]:
-    """The split of each (name, content); some may have none.
+) -> tuple[list[str], list[DataError]]:
+    """The split of each (name, content), and what there is to say of splits that are asked for and stay empty.
 
     Clips that fit a split's patterns are in it. The others are dealt by the hash of their names, so that a clip stays
     where it is when others come or go; a split whose share catches none takes the train clip of smallest hash.
@@ -140,28 +140,20 @@ def dealt(
         train = [i for i, s in enumerate(result) if s == "train"]
         if split not in result and len(train) > 1:
             result[min(train, key=lambda i: name_hash(clips[i][0]))] = split
-    return result
-
-
-def empty_splits(
-    clips: Sequence[tuple[str, str]],
-    found: Sequence[str],
-    shares: Mapping[str, float],
-    patterns: Mapping[str, Sequence[str]],
-    where: str,
-) -> Iterator[DataError]:
-    """What there is to say of each split that is asked for and that no clip is in; `found` is what `dealt` gave."""
+    lacking = []
     for split in offered(shares, patterns):
-        if split not in found:
+        if split not in result:
             wanted = patterns.get(split)
             fewer = "validation = 0.0 and test = 0.0" if split == "train" else f"{split} = 0.0 for no such split"
-            yield DataError(
+            error = DataError(
                 f"the split {split!r} has no clip",
                 where=where,
                 found=f"{len(clips)} clips: {', '.join(sorted({c for _, c in clips})[:20])}",
                 expected=f"a clip that fits {', '.join(wanted)}" if wanted else "more clips",
                 hint=(nearest(wanted[0], {c for _, c in clips}) if wanted else fewer),
             )
+            lacking.append(error)
+    return result, lacking
 
 
 def with_splits(
@@ -172,7 +164,6 @@ def with_splits(
     where: str,
 ) -> DataCheck:
     """What was found, with the split of each (name, content); splits that would have none are problems."""
-    splits = dealt(clips, shares, patterns, where)
-    lacking = [f"{error.what}: {error.hint}" for error in empty_splits(clips, splits, shares, patterns, where)]
-    counts = tuple(sorted(Counter(splits).items()))
-    return attrs.evolve(found, splits=counts, problems=(*found.problems, *lacking))
+    splits, lacking = dealt(clips, shares, patterns, where)
+    problems = [f"{error.what}: {error.hint}" for error in lacking]
+    return attrs.evolve(found, splits=tuple(sorted(Counter(splits).items())), problems=(*found.problems, *problems))

@@ -63,23 +63,22 @@ class VideoFolder:
     def check(self) -> DataCheck:
         """What the videos hold and what is wrong with it; raises `DataError` for what cannot be read at all."""
         videos = self._named()
-        shots = shots_of([(*video, "train") for video in videos], self._config, lambda: self._detector)
         named = [(video.stem, family) for video, family in videos]
-        return with_splits(shots.check(), named, self._shares, self._patterns, self._config.path)
+        found = self._shots([(*video, "train") for video in videos]).check()
+        return with_splits(found, named, self._shares, self._patterns, self._config.path)
 
     def write_sheet(self, path: Path, seed: int) -> Sequence[str]:
         """Draw a few crops; see `shot_sheet.write_sheet`."""
-        videos = [(*video, "train") for video in self._named()]
-        return shots_of(videos, self._config, lambda: self._detector).write_sheet(path, seed)
+        return self._shots([(*video, "train") for video in self._named()]).write_sheet(path, seed)
 
     def pack(
         self, out: Path, *, workers: int, frames: int, quality: int, progress: Callable[[int, int], None]
     ) -> Mapping[str, object]:
         """Write the crops as shards; see `PacksShards`."""
-        return self._shots().pack(out, workers=workers, frames=frames, quality=quality, progress=progress)
+        return self._shots(self._videos()).pack(out, workers=workers, frames=frames, quality=quality, progress=progress)
 
-    def _shots(self) -> ShotImages:
-        return shots_of(self._videos(), self._config, lambda: self._detector)
+    def _shots(self, videos: Sequence[tuple[Path, str, str]]) -> ShotImages:
+        return shots_of(videos, self._config, lambda: self._detector)
 
     def _videos(self) -> list[tuple[Path, str, str]]:
         """Path, motion family and split of each video; raises `DataError` where there is none, or a split has none."""
