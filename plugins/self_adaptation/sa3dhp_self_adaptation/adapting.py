@@ -104,14 +104,9 @@ class AdaptationTask:
         encoder.eval()
 
     def _plan(self, group: Sequence[Any], lean: bool) -> ViewPlan:
-        asked, kinds = [(loss.views, loss.window) for loss in group], Kinds()
-        return ViewPlan(
-            asked,
-            self._relations,
-            kinds,  # type: ignore[arg-type]
-            [loss.labelled for loss in group],
-            lean,
-        )
+        asked = [(loss.views, loss.window) for loss in group]
+        kinds: Any = Kinds()
+        return ViewPlan(asked, self._relations, kinds, [loss.labelled for loss in group], lean)
 
     @property
     def samples(self) -> float:
