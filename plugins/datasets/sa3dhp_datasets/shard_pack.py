@@ -1,7 +1,7 @@
 """Packing the crops of shots into webdataset shards: tar files, each with an index beside it. Reads no shard.
 
-A shard holds whole recordings. In its tar a clip of one person is a sample: ``KEY.json`` (who, where, licence),
-``KEY.npz`` (poses, keypoints, cameras, frame numbers, flags) and ``KEY.00000.jpg``, … . Beside it lies
+A shard holds whole recordings. In its tar a clip of one person is a sample: ``KEY.json`` (who, where, lens, licence),
+``KEY.npz`` (boxes, poses, keypoints, cameras, frame numbers, flags) and ``KEY.00000.jpg``, … . Beside it lies
 ``NAME.index.safetensors``: where each crop begins, and the labels again, so that any window can be read at random.
 """
 
@@ -89,12 +89,14 @@ def together(clips: Sequence[Stretch], cuts: Sequence[Cut]) -> list[tuple[Shot, 
 
 
 def plan_of(shots: Sequence[tuple[Shot, Clips]], told: str) -> str:
-    """A name that changes with whatever decides the crops: what is cut where, and what `told` says beside."""
+    """A name that changes with whatever decides the crops and their labels, and with what `told` says beside."""
     digest = hashlib.sha256(f"{told}|{SPARE}|parts".encode())
     for shot, clips in shots:
         digest.update(f"{shot.where}|{shot.title}".encode())
-        for _, cut in clips:
-            digest.update(cut.frames.tobytes() + cut.intrinsics.numpy().tobytes() + cut.rotation.numpy().tobytes())
+        for clip, cut in clips:
+            digest.update(json.dumps(clip_facts(clip), sort_keys=True).encode())
+            for name, label in labels_of(cut).items():
+                digest.update(name.encode() + label.numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -226,6 +228,7 @@ def labels_of(cut: Cut) -> dict[str, Tensor]:
     told: dict[str, Tensor | None] = {
         "intrinsics": cut.intrinsics.float(),
         "rotation": cut.rotation.float(),
+        "boxes": cut.boxes.float(),
         "numbers": torch.from_numpy(cut.frames),
         "poses": cut.poses,
         "keypoints": cut.keypoints,
@@ -235,10 +238,11 @@ def labels_of(cut: Cut) -> dict[str, Tensor]:
 
 
 def clip_facts(clip: Stretch) -> dict[str, Any]:
-    """Who a clip shows, for its sample."""
+    """Who a clip shows, and through which lens the camera took the pictures, for its sample."""
     shot = clip.shot
+    lens = {name: value.tolist() for name, value in attrs.asdict(shot.lens).items()}
     facts = {"subject": shot.subject, "recording": shot.name, "camera": shot.camera, "family": shot.family}
-    return {**facts, "person": int(clip.person.identity), "fps": clip.fps}
+    return {**facts, "lens": lens, "person": int(clip.person.identity), "fps": clip.fps}
 
 
 def _npz(arrays: Mapping[str, Tensor]) -> bytes:

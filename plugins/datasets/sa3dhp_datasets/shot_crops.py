@@ -92,6 +92,7 @@ class Cut:
 
     Attributes:
         frames: ``(T,)`` numbers of the shot's pictures.
+        boxes: ``(T, 4)`` x, y, width, height of the person, pixels of the picture.
         rotation: ``(T, 3, 3)`` from the shot's camera into the crop's.
         intrinsics: ``(T, 3, 3)`` of the crop's camera, pixels.
         poses: ``(T, J, 3)`` metres, root-relative, in the crop's camera; None where the set has none.
@@ -100,6 +101,7 @@ class Cut:
     """
 
     frames: NDArray[np.int64]
+    boxes: Tensor
     rotation: Tensor
     intrinsics: Tensor
     poses: Tensor | None
@@ -113,8 +115,8 @@ def cut_of(shot: Shot, person: Person, rows: NDArray[np.int64], framing: Framing
     Raises:
         DataError: a box or a joint is not finite, or a joint is not in front of the camera.
     """
-    frames = person.frames[rows]
-    centre, radius = _circles(shot, person.boxes[rows], frames, framing.box_scale)
+    frames, boxes = person.frames[rows], person.boxes[rows]
+    centre, radius = _circles(shot, boxes, frames, framing.box_scale)
     camera = _ideal(shot.lens).expand(len(rows), 3, 3)
     rotation, virtual = virtual_camera(centre, radius, camera, framing.size, framing.margin)
     poses, seen = None, None
@@ -128,7 +130,7 @@ def cut_of(shot: Shot, person: Person, rows: NDArray[np.int64], framing: Framing
         rays = torch.cat([plane, torch.ones_like(plane[..., :1])], dim=-1) @ rotation.transpose(-1, -2)
         seen = project(rays, virtual).float()
     flags = {name: torch.from_numpy(flag[rows].copy()) for name, flag in person.flags.items()}
-    return Cut(frames, rotation, virtual, poses, seen, flags)
+    return Cut(frames, torch.from_numpy(boxes), rotation, virtual, poses, seen, flags)
 
 
 def _circles(shot: Shot, boxes: Array, frames: NDArray[np.int64], scale: float) -> tuple[Tensor, Tensor]:

@@ -26,6 +26,7 @@ from sa3dhp_core.errors import DataError
 from sa3dhp_core.protocols.data import facts_of
 from sa3dhp_core.types import Shard as Part
 from sa3dhp_datasets.config import ShardsConfig, ShotImagesConfig
+from sa3dhp_datasets.lens import Lens
 from sa3dhp_datasets.shard_example import figures
 from sa3dhp_datasets.shards import Shards
 from sa3dhp_datasets.shot_images import ShotImages
@@ -197,6 +198,22 @@ def test_other_keys_write_other_shards(folder: Path, tmp_path: Path) -> None:
     )
 
 
+def test_shards_of_other_labels_are_written_anew(tmp_path: Path) -> None:
+    """A set's later release may move joints and leave boxes as they are."""
+
+    def corrected(config: Any) -> Iterator[Shot]:
+        for shot in twice(config):
+            people = tuple(attrs.evolve(person, joints=1.001 * person.joints) for person in shot.people)
+            yield attrs.evolve(shot, people=people) if shot.subject == "S8" else shot
+
+    first = contents(packed(tmp_path / "s"))
+    again = contents(packed(tmp_path / "s", corrected))
+    assert {name for name in first if first[name] != again[name]} == {
+        "index.json", "train-000001.tar", "train-000001.index.safetensors"
+    }  # fmt: skip
+    assert again == contents(packed(tmp_path / "new", corrected))
+
+
 def test_webdataset_reads_whole_tracks(folder: Path) -> None:
     tars = sorted(str(path) for path in folder.glob("train-*.tar"))
     assert len(tars) == 2
@@ -208,6 +225,26 @@ def test_webdataset_reads_whole_tracks(folder: Path) -> None:
         assert len(crops) == told["frames"] == 12 and told["licence"] and told["skeleton"] == "h36m-17"
         with np.load(io.BytesIO(sample["npz"])) as arrays:
             assert arrays["poses"].shape == (12, 17, 3) and set(arrays) >= {"intrinsics", "keypoints", "numbers"}
+
+
+def test_samples_tell_boxes_of_the_pictures_and_where_the_crops_lie_in_them(folder: Path) -> None:
+    """A box's middle is a crop's, and keypoints come back into the picture where the joints' own boxes were taken."""
+    for sample in webdataset.WebDataset([str(folder / "test-000000.tar")], shardshuffle=False):
+        lens = Lens(**{name: np.array(value) for name, value in json.loads(sample["json"])["lens"].items()})
+        with np.load(io.BytesIO(sample["npz"])) as arrays:
+            boxes, turn, camera, seen = (arrays[key] for key in ("boxes", "rotation", "intrinsics", "keypoints"))
+        assert boxes.shape == (12, 4) and (boxes[:, 2:] > 1).all()
+
+        def ray(points: np.ndarray) -> np.ndarray:
+            return np.concatenate([points, np.ones_like(points[..., :1])], axis=-1)
+
+        middle = ray(lens.plane(boxes[:, :2] + boxes[:, 2:] / 2))
+        looked = np.einsum("tij,tj->ti", camera @ turn, middle)
+        np.testing.assert_allclose(looked[:, :2] / looked[:, 2:], 16.0, atol=0.01)
+        back = np.einsum("tij,tkj->tki", np.linalg.inv(camera @ turn), ray(seen))
+        pixels = lens.pixels(back[..., :2] / back[..., 2:])
+        corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+        np.testing.assert_allclose(np.concatenate([pixels.min(1), pixels.max(1)], axis=1), corners, atol=0.05)
 
 
 def test_ranks_that_stream_whole_shards_share_them_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
