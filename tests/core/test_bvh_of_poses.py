@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,13 +14,30 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sa3dhp_core.bvh import Bvh
+from sa3dhp_core.bvh import Bvh, write_bvh
 from sa3dhp_core.bvh_of_poses import bvh_of_poses
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.geometry import bone_directions, bone_lengths, forward_kinematics, rest_directions, standard_lengths
 
 HOUSE = skeleton()
+BLENDER = os.environ.get("BLENDER_PYTHON")
+OPEN = """
+import json, sys
+import bpy
+
+bpy.ops.wm.read_factory_settings(use_empty=True)
+bpy.ops.import_anim.bvh(filepath=sys.argv[1], update_scene_fps=True, update_scene_duration=True)
+rig, scene = next(thing for thing in bpy.data.objects if thing.type == "ARMATURE"), bpy.context.scene
+places = []
+for frame in range(1, scene.frame_end + 1):
+    scene.frame_set(frame)
+    places.append({bone.name: list(rig.matrix_world @ bone.head) for bone in rig.pose.bones})
+told = {"fps": scene.render.fps / scene.render.fps_base, "places": places}
+open(sys.argv[2], "w").write(json.dumps(told))
+"""
+"""What Blender shows of a file: every bone's head in every frame, in its world with z up."""
+
 AXES = torch.cat([torch.eye(3), -torch.eye(3)]).double()
 
 
@@ -106,6 +127,25 @@ def test_twist_is_the_least() -> None:
     columns = [(joint.name, channel) for joint in bvh.joints for channel in joint.channels]
     turned = {column: value for column, value in zip(columns, bvh.values[0], strict=True) if abs(value) > 1e-4}
     assert turned == {("left_elbow", "Yrotation"): pytest.approx(-math.degrees(angle), abs=1e-5)}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BLENDER is None, reason="BLENDER_PYTHON names no Python with Blender's module: pip install bpy")
+@pytest.mark.parametrize("unit_m", (1.0, 0.01))
+def test_blender_shows_the_poses(tmp_path: Path, unit_m: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    directions = torch.randn(300, len(HOUSE), 3, generator=generator, dtype=torch.float64)
+    directions = torch.nn.functional.normalize(directions, dim=-1)
+    poses = forward_kinematics(directions, standard_lengths(HOUSE, directions), HOUSE)
+    poses = poses + torch.randn(300, 1, 3, generator=generator, dtype=torch.float64)
+    write_bvh(tmp_path / "poses.bvh", bvh_of_poses(poses, HOUSE, 25.0, frame="world", unit_m=unit_m))
+    files = [str(tmp_path / name) for name in ("open.py", "poses.bvh", "places.json")]
+    (tmp_path / "open.py").write_text(OPEN, encoding="utf-8")
+    subprocess.run([str(BLENDER), *files], check=True, timeout=280, stdout=subprocess.DEVNULL)
+    told = json.loads((tmp_path / "places.json").read_text(encoding="utf-8"))
+    shown = torch.tensor([[place[joint] for joint in HOUSE.joints] for place in told["places"]], dtype=torch.float64)
+    torch.testing.assert_close(shown[: len(poses)] * unit_m, poses, atol=1e-5, rtol=0)  # its scene is one longer
+    assert told["fps"] == pytest.approx(25.0)
 
 
 def test_angles_do_not_jump_by_whole_turns() -> None:
