@@ -4,12 +4,12 @@
         [--chunk N] [--device auto] [--train res3] [--no-record]
 
 (a) `_published_step.py`: five iterations, one a loss, each with views and an Adam of its own. (b) the platform's
-`schedule = "joint"`: one update of all five, with `planning = "whole"`, and with `"lean"` in chunks. Both train one
-block of the encoder (`res3`) and the losses' heads, on windows of 30 frames (60 where the slow relation asks for them)
-of the same clips, with the same jitter and elements, drawing included. Encoders: `small`, the house CNN at 64 pixels
-with 8 clips and chunks of 120 images; `resnet`, ResNet-50 to res4 with the published head at 224 pixels and chunks of
-30, on a CPU with 1 clip (a step of 8 takes minutes). Equal loss terms: five a step of either. Weights are random: they
-cost what trained ones cost.
+`schedule = "joint"`: one update of all five, with `planning = "whole"`, with `"lean"` in chunks, and, as the recipe
+`sa3dhp-paper` computes, lean with `engine.fold_norms` (called "folded"). All train one block of the encoder (`res3`)
+and the losses' heads, on windows of 30 frames (60 where the slow relation asks for them) of the same clips, with the
+same jitter and elements, drawing included. Encoders: `small`, the house CNN at 64 pixels with 8 clips and chunks of 120
+images; `resnet`, ResNet-50 to res4 with the published head at 224 pixels and chunks of 30, on a CPU with 1 clip (a step
+of 8 takes minutes). Equal loss terms: five a step of either. Weights are random: they cost what trained ones cost.
 
 Each variant is measured in processes of its own, as a run would be, which take turns: what one leaves in the allocator
 changes the others' times. The rates are medians. Peak memory is how far two steps' resident memory (on a GPU: the
@@ -46,8 +46,10 @@ from torch import Tensor
 
 from sa3dhp_core.atomic import generator_for
 from sa3dhp_core.cards import skeleton
+from sa3dhp_core.engine import kernels
 from sa3dhp_core.engine.passes import peak
 from sa3dhp_core.engine.views import ViewPlan
+from sa3dhp_core.engine_config import EngineConfig
 from sa3dhp_core.host import Host
 from sa3dhp_core.recipe import Recipe, load_recipe
 from sa3dhp_core.store import ArrayClips, write_frames
@@ -58,7 +60,8 @@ from sa3dhp_self_adaptation.photometric import Kinds, weak
 from sa3dhp_self_adaptation.space import LatentSpace
 
 RESULTS = Path(__file__).parent / "results" / "adaptation_step.jsonl"
-PUBLISHED, VARIANTS = "published", ("published", "whole", "lean")
+PUBLISHED, FOLDED = "published", "folded"
+VARIANTS = (PUBLISHED, "whole", "lean", FOLDED)
 SMALL = {"use": "latent-encoder", "backbone": {"use": "small-cnn"}}
 SIZES = {"small": 64, "resnet": 224}
 CLIPS = {"small": 8, "resnet": 1}
@@ -184,9 +187,11 @@ def step_of(variant: str, found: Bench, count: int, train: Sequence[str], chunk:
     """The step of a variant."""
     if variant == PUBLISHED:
         return published_step(found, count, train)
-    if variant == "lean":
-        return joint_step(found, count, train, "lean", chunk)
-    return joint_step(found, count, train, "whole", 0)
+    if variant == "whole":
+        return joint_step(found, count, train, "whole", 0)
+    if variant == FOLDED:
+        kernels.prepare(found.model.encoder, EngineConfig(fold_norms=True))
+    return joint_step(found, count, train, "lean", chunk)
 
 
 def seconds(step: Step, rounds: int, device: torch.device) -> list[tuple[float, float]]:
@@ -257,13 +262,15 @@ class Middle:
 
 
 def disagreement(found: Bench, count: int, train: Sequence[str]) -> float:
-    """Largest relative distance, over all parameters, of the lean joint gradient and the published losses' sum."""
+    """Largest relative distance, over all parameters, of the folded joint gradient and the published losses' sum."""
     task, seed = found.task(count, train, "lean"), 5
+    kernels.prepare(found.model.encoder, EngineConfig(fold_norms=True))
     for update in task.updates(0, torch.Generator().manual_seed(seed), WHOLE):
         update.loss.backward()
     trained = [p for module in task.modules.values() for p in module.parameters() if p.requires_grad]
     joint = [p.grad.clone() for p in trained if p.grad is not None]
     assert len(joint) == len(trained)
+    kernels.release(found.model.encoder)
     for parameter in trained:
         parameter.grad = None
     for loss in found.losses:
@@ -288,7 +295,7 @@ def counted(found: Bench, planning: str) -> dict[str, int]:
     if planning == PUBLISHED:
         return {"with_gradient": 8 * found.frames, "without": 2 * found.frames, "kept": 2 * found.frames}
     asked, kinds = [(loss.views, loss.window) for loss in found.losses], dict.fromkeys(("weak:0", "weak:1"), weak)
-    plan = ViewPlan(asked, found.space.relations, kinds, lean=planning == "lean")
+    plan = ViewPlan(asked, found.space.relations, kinds, lean=planning != "whole")
     learning = sum(one.frames for one in plan.passes if one.by == "student")
     return {"with_gradient": learning, "without": len(plan) - learning, "kept": peak(plan.passes)}
 
@@ -363,7 +370,7 @@ def main(
 
 def _line(row: Mapping[str, Any], first: Mapping[str, Any]) -> str:
     gain = [row[key] / first[key] for key in ("clips_per_s", "clips_per_core_s")]
-    apart = f"{row['gradient_apart']:.1e}" if row["variant"] == "lean" else ""
+    apart = f"{row['gradient_apart']:.1e}" if row["variant"] == FOLDED else ""
     cells = [row["encoder"], row["variant"], row["clips"], row["with_gradient"], row["without"], row["kept"]]
     cells += [f"{row['clips_per_s']:.3g}", *(f"{value:.2f}" for value in gain), f"{row['peak_mib']:.0f}", apart]
     return "| " + " | ".join(map(str, cells)) + " |"

@@ -53,6 +53,7 @@ from sa3dhp_self_adaptation.views import Augmented
 RESULTS = Path(__file__).parent / "results" / "switches.jsonl"
 SWITCHES: Mapping[str, Mapping[str, Any]] = {
     "channels_last = false": {"channels_last": False},
+    "fold_norms = true": {"fold_norms": True},
     "fused = false": {"fused": False},
     'checkpointing = ["all"]': {"checkpointing": ("all",)},
     'precision = "bf16-mixed"': {"precision": "bf16-mixed"},

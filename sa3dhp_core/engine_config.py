@@ -72,6 +72,13 @@ class EngineConfig:
             "backward pass"
         },
     )
+    fold_norms: bool = attrs.field(
+        default=False,
+        metadata={
+            "help": "batch norms that learn no statistics, as in adaptation, are folded into the convolutions before "
+            "them, and ReLUs write over what they read"
+        },
+    )
     fused: bool | None = attrs.field(
         default=None,
         metadata={"help": "one kernel for an optimiser's step: true or false for all that can; as each asks if absent"},

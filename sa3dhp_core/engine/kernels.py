@@ -1,4 +1,5 @@
-"""How a network's arithmetic is carried out: memory order, recomputed activations, compilation, fused optimisers.
+"""How a network's arithmetic is carried out: memory order, recomputed activations, folded norms, compilation,
+fused optimisers.
 
 None of it changes what is computed, but for rounding. Names of weights stay as they are.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
+from sa3dhp_core.engine.folding import disarm, fold_at_first_call
+from sa3dhp_core.engine.forwards import put_back, replace_forward
 from sa3dhp_core.engine_config import EngineConfig
 from sa3dhp_core.errors import RecipeError, nearest
 
@@ -31,9 +34,6 @@ MODES: Mapping[str, Mapping[str, Any]] = {
 }
 """What `torch.compile` is told. CUDA graphs are left out: they overwrite one call's outputs by the next call's, and a
 step encodes several sets of views before it uses them."""
-
-REPLACED = "_forward_replaced"
-"""Mark of modules whose forward was replaced."""
 
 GRAPHS = 64
 """Sizes and modes of one network that are compiled each for itself before PyTorch gives up and interprets."""
@@ -92,6 +92,8 @@ def prepare(module: nn.Module, config: EngineConfig) -> nn.Module:
     lay_out(module, config.channels_last)
     for block in _named(module, config.checkpointing):
         _recompute(block)
+    if config.fold_norms:
+        fold_at_first_call(module)
     if config.compile != "off":
         limit: Any = torch._dynamo.config
         limit.recompile_limit = max(limit.recompile_limit, GRAPHS)
@@ -100,17 +102,10 @@ def prepare(module: nn.Module, config: EngineConfig) -> nn.Module:
 
 
 def release(module: nn.Module) -> None:
-    """Forget compilation, recomputation and precision; weights keep their order in memory."""
+    """Forget compilation, recomputation, folded norms and precision; weights keep their order in memory."""
     module._compiled_call_impl = None
-    for part in module.modules():
-        if vars(part).pop(REPLACED, False):
-            del vars(part)["forward"]
-
-
-def _replace_forward(module: nn.Module, forward: Callable[..., Any]) -> None:
-    """Call something else in place of the module's own forward, until `release`."""
-    vars(module)[REPLACED] = True
-    vars(module)["forward"] = forward
+    disarm(module)
+    put_back(module)
 
 
 def follow(module: nn.Module, numbers: Precision) -> None:
@@ -125,7 +120,7 @@ def follow(module: nn.Module, numbers: Precision) -> None:
         with numbers.forward_context():
             return numbers.convert_output(forward(*numbers.convert_input(args)))
 
-    _replace_forward(module, cast)
+    replace_forward(module, cast)
 
 
 def _named(module: nn.Module, names: Sequence[str]) -> Iterable[nn.Module]:
@@ -153,7 +148,7 @@ def _recompute(block: nn.Module) -> None:
     def again(*args: Any, **kwargs: Any) -> Any:
         return checkpoint(forward, *args, use_reentrant=False, context_fn=partial(_contexts, norms), **kwargs)
 
-    _replace_forward(block, again)
+    replace_forward(block, again)
 
 
 def _contexts(norms: Sequence[_BatchNorm]) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:

@@ -68,6 +68,7 @@ SWITCHES: Mapping[str, Mapping[str, Any]] = {
     "contiguous": {"channels_last": False},
     "checkpointing": {"checkpointing": ("all",)},
     "one block": {"checkpointing": ("first",)},
+    "folded": {"fold_norms": True},
     "fused": {"fused": True},
     "not fused": {"fused": False},
     "not fused, scaled": {"fused": False, "precision": "16-mixed"},

@@ -54,6 +54,7 @@ def test_two_processes_give_the_weights_of_one(start: Any, content: Any, uninter
 LEAN = {
     "settings.adaptation.planning": "lean",
     "settings.adaptation.chunk": "5",
+    "engine.fold_norms": "true",
     "losses.1.anchor": "student",  # as the first loss has it: its frames are back-propagated last of all
     "losses.1.anchor_photometric": "weak:0",
     "rows.1.losses": '["lcr", "orbit"]',
