@@ -45,7 +45,6 @@ class Assumed:
     infiniband_gb: float = attrs.field(default=20.0, metadata={"help": "GB/s a GPU gets from its 200 Gbit/s adapter"})
     ethernet_gb: float = attrs.field(default=2.5, metadata={"help": "GB/s a machine gets from its 25 Gbit/s adapter"})
     gpus_per_machine: int = attrs.field(default=8, metadata={"help": "GPUs in one machine"})
-    ram_gb: float = attrs.field(default=1000.0, metadata={"help": "GB of memory in one machine"})
     track_s: float = attrs.field(default=20.0, metadata={"help": "seconds that a person is followed, on average"})
 
 

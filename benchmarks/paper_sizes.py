@@ -31,6 +31,7 @@ from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from sa3dhp_core.engine import Engine
+from sa3dhp_core.engine.folding import fold
 
 RESULT = Path(__file__).parent / "results" / "paper_sizes.jsonl"
 ON_CPU = Sizes(batch=8, clips=2, frames=5, size=224)
@@ -198,6 +199,8 @@ def _floors(
     encoder: nn.Module = task.modules["encoder"]
     trained = sum(p.numel() for p in encoder.parameters() if p.requires_grad)
     encoder = encoder.to("meta", dtype)
+    if bench.recipe.engine.fold_norms:
+        fold(encoder, torch.empty(1, 3, PUBLISHED.size, PUBLISHED.size, device="meta", dtype=dtype))
     # Adam reads a weight, its gradient and two moments, and writes three of them, in float32.
     work = Work(((0, 7 * 4 * trained),) * len(passes))
     for update in passes:

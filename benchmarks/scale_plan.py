@@ -88,15 +88,11 @@ def _data(a: Assumed, m: Measured) -> list[str]:
             f"of which decoding {decoding:.0f}"
         )
     lines += [
-        f"index of all crops: {m.index_bytes:.0f} bytes each, {frames * m.index_bytes / 1e12:.2f} TB, twice in memory "
-        f"while one process gathers it: {a.ram_gb:g} GB do for {_hours(a.ram_gb * 1e9 / 2 / m.index_bytes, a):,.0f} h",
+        f"index of all crops: {m.index_bytes:.0f} bytes each, {frames * m.index_bytes / 1e12:.2f} TB of disk, mapped "
+        "into memory as it is read",
         f"names of all clips: {_clips(a):.3g} of {m.name_bytes:.0f} bytes, {_clips(a) * m.name_bytes / 1e9:.2f} GB",
     ]
     return lines
-
-
-def _hours(crops: float, a: Assumed) -> float:
-    return crops / a.fps / a.people / 3600
 
 
 def _clips(a: Assumed) -> float:

@@ -80,7 +80,13 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, 
 
     The metadata are one JSON string in the file's header; where they are too long for that, a tensor of its bytes.
     """
-    plain = {name: tensor.detach().to("cpu").contiguous().clone() for name, tensor in tensors.items()}
+    plain, taken = {}, set[int]()
+    for name, tensor in tensors.items():
+        value = tensor.detach().to("cpu").contiguous()
+        storage = value.untyped_storage()
+        alone = storage.nbytes() == value.nbytes and storage.data_ptr() not in taken
+        taken.add(storage.data_ptr())
+        plain[name] = value if alone else value.clone()  # a file holds no storage twice, nor a part of one
     told = json.dumps(dict(meta or {}))
     if len(told) > LONGEST:  # in ASCII, so as many bytes
         plain[META] = torch.from_numpy(np.frombuffer(told.encode("ascii"), np.uint8).copy())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,10 @@ from sa3dhp_datasets.shard_source import Source, source_of
 
 FETCHED = "fetched"
 """Folder, inside the prepared one, of what came from a web server."""
+
+NEEDED = ("intrinsics", "offsets", "sizes")
+UNREAD = ("starts", "boxes", "rotation")
+"""What is in a shard's labels and not, or not as it is, in a split's: no recipe reads it."""
 
 
 class Shards:
@@ -89,18 +94,55 @@ def read_index(path: str) -> Mapping[str, Any]:
 
 
 def _gather(source: Source, names: Sequence[str], target: Path) -> None:
-    """One file of a split's labels, out of those beside its shards; see `sa3dhp_core.store` for what is in it."""
+    """One file of a split's labels, out of those beside its shards; see `sa3dhp_core.store` for what is in it.
+
+    One shard's labels are read at a time and go straight to disk, so the split may have any size.
+    """
     files = [source.fetch(f"{name}.index.safetensors") for name in names]
-    parts, metas = [read_tensors(file) for file in files], [read_meta(file) for file in files]
-    shared = [key for key in parts[0] if key != "starts" and all(key in part for part in parts)]
-    tensors = {key: torch.cat([part[key] for part in parts]) for key in shared}
-    lengths = torch.cat([part["starts"].diff() for part in parts])
-    tensors["starts"] = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
-    tensors["shards"] = torch.cat([torch.full((len(part["offsets"]),), k) for k, part in enumerate(parts)])
+    metas, lengths, forms = [], [], []
+    for file in files:
+        part = _checked(read_tensors(file), file)
+        metas.append(read_meta(file))
+        lengths.append(part["starts"].diff())
+        forms.append({key: (value.dtype, value.shape[1:]) for key, value in part.items() if key not in UNREAD})
+    every = torch.cat(lengths)
+    count = int(every.sum())
+    room = target.with_name(f".{target.stem}.gathering")
+    shutil.rmtree(room, ignore_errors=True)
+    room.mkdir(parents=True)
+    tensors = {"starts": torch.cat([every.new_zeros(1), every.cumsum(0)])}
+    shared = {key: form for key, form in forms[0].items() if all(key in other for other in forms)}
+    for file, form in zip(files, forms, strict=True):
+        if odd := next((key for key in shared if form[key] != shared[key]), None):
+            raise DataError(f"{odd} of another form", where=str(file), found=form[odd], expected=shared[odd])
+    for key, (dtype, shape) in {**shared, "shards": (torch.int64, torch.Size())}.items():
+        size = count * shape.numel()
+        tensors[key] = torch.from_file(str(room / key), shared=True, size=size, dtype=dtype).reshape(count, *shape)
+    first = 0
+    for number, file in enumerate(files):
+        part = read_tensors(file)
+        rows = slice(first, first := first + int(part["starts"][-1]))
+        tensors["shards"][rows] = number
+        for key in shared:
+            tensors[key][rows] = part[key]
     meta = {key: metas[0][key] for key in ("licence", "skeleton")}
     meta["fps"] = one_rate((meta["fps"] for meta in metas), str(files[0].parent))
     meta |= {key: [item for part in metas for item in part[key]] for key in ("families", "names")}
     write_tensors(target, tensors, meta)
+    shutil.rmtree(room)
+
+
+def _checked(labels: dict[str, Tensor], file: Path) -> dict[str, Tensor]:
+    """A shard's labels; raises `DataError` where they are not as many as its crops."""
+    starts = labels.get("starts", torch.zeros(0))
+    if len(starts) < 2 or int(starts[0]) != 0 or bool((starts.diff() <= 0).any()):
+        raise DataError("clip starts do not rise", where=str(file), found=starts.tolist()[:3], expected="0, …")
+    if lacking := [key for key in NEEDED if key not in labels]:
+        raise DataError("labels are missing", where=str(file), found=sorted(labels), expected=", ".join(lacking))
+    for key, value in labels.items():
+        if key != "starts" and (value.dim() == 0 or len(value) != int(starts[-1])):
+            raise DataError(f"{key} do not fit the crops", where=str(file), found=value.shape, expected=int(starts[-1]))
+    return labels
 
 
 @attrs.frozen(eq=False)

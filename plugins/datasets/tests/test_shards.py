@@ -21,6 +21,7 @@ import webdataset
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sa3dhp_core.atomic import read_meta, read_tensors, write_tensors
 from sa3dhp_core.conformance.mutations import outcomes
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.protocols.data import facts_of
@@ -355,6 +356,43 @@ def test_damaged_shards_are_named_when_they_are_drawn_from(tmp_path: Path) -> No
     with pytest.raises(DataError, match=r"train-000001.tar: the file is missing"):
         list(data.clips(room, "train").batches(99))
     assert len(next(data.clips(room, "test").batches(99))) == 12, "the other splits are as they were"
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "message"),
+    (
+        ("poses", lambda poses: poses[1:], "poses do not fit the crops"),
+        ("poses", lambda poses: poses[:, 1:], "poses of another form"),
+        ("keypoints", lambda points: points.double(), "keypoints of another form"),
+        ("intrinsics", None, r"labels are missing(.|\n)*intrinsics"),
+        ("starts", lambda starts: starts.flip(0), "clip starts do not rise"),
+        ("boxes", lambda boxes: boxes[:3], "boxes do not fit"),
+    ),
+)
+def test_labels_that_do_not_fit_are_named(tmp_path: Path, key: str, change: Any, message: str) -> None:
+    out = packed(tmp_path / "shards")
+    path = out / "train-000001.index.safetensors"
+    labels, meta = read_tensors(path), read_meta(path)
+    value = labels.pop(key)
+    write_tensors(path, labels if change is None else {**labels, key: change(value)}, meta)
+    with pytest.raises(DataError, match=rf"train-000001.index.safetensors: {message}"):
+        Shards(ShardsConfig(path=str(out))).prepare(tmp_path / "room")
+
+
+def test_an_interrupted_gathering_is_begun_again(
+    folder: Path, opened: tuple[Shards, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    data = Shards(ShardsConfig(path=str(folder)))
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("sa3dhp_datasets.shards.write_tensors", stop)
+        data.prepare(tmp_path)
+    data.prepare(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in opened[1].iterdir()}
+    for path in tmp_path.iterdir():
+        assert path.read_bytes() == (opened[1] / path.name).read_bytes()
 
 
 def test_mutated_shards_are_read_or_refused(tmp_path: Path) -> None:
