@@ -301,8 +301,8 @@ def test_the_checks_reject_what_they_should(tmp_path: Path) -> None:
     assert commands("```\n$ sa3dhp run a \\\n  --out b  # c\nother\n```\n`sa3dhp no`") == [
         ["sa3dhp", "run", "a", "--out", "b"]
     ]
-    stale = "<!-- generated: engine -->\nold\n<!-- /generated -->"
-    assert "old" not in DOCS.regenerated(stale) and "checkpoint_every" in DOCS.regenerated(stale)
+    stale = "<!-- generated: engine -->\nof yore\n<!-- /generated -->"
+    assert "of yore" not in DOCS.regenerated(stale) and "checkpoint_every" in DOCS.regenerated(stale)
     assert mentions("see `sa3dhp report runs/a` and ``sa3dhp x``") == [["sa3dhp", "report", "runs/a"]]
     assert mention_problem(["sa3dhp", "run"], tree) is None
     assert mention_problem(["sa3dhp", "relations", "rnk"], tree)
