@@ -15,7 +15,7 @@ from sa3dhp_core.atomic import read_meta, read_tensors, write_tensors
 from sa3dhp_core.cards import skeleton as skeleton_card
 from sa3dhp_core.errors import DataError
 from sa3dhp_core.geometry.shapes import need_poses
-from sa3dhp_core.store import FLAG, draw_windows, split_file
+from sa3dhp_core.store import FLAG, Windows, split_file
 from sa3dhp_core.types import WHOLE, ClipName, FrameFacts, Shard
 
 
@@ -99,14 +99,14 @@ class ArrayKeypoints:
             self._groups = tuple(meta["groups"]) or ("",) * (len(self._starts) - 1)
         except KeyError as error:
             raise DataError("not a prepared split of keypoints", where=str(path), found=f"no {error}") from error
-        self._where = str(path)
+        self._windows = Windows(self._starts, str(path))
 
     def __len__(self) -> int:
         return len(self._points)
 
     def draw(self, count: int, frames: int, generator: torch.Generator, shard: Shard = WHOLE) -> Tensor:
         """``(B, T, J, 2)`` windows drawn uniformly over all that fit; this rank's shard."""
-        first, _ = draw_windows(self._starts, count, frames, generator, shard, self._where)
+        first, _ = self._windows.draw(count, frames, generator, shard)
         return self._points[first[:, None] + torch.arange(frames)]
 
     def batches(self, size: int) -> Iterator[Tensor]:

@@ -192,6 +192,7 @@ class ArrayClips(_Frames):
         super().__init__(folder, split, pixels)
         kept = ("starts", "intrinsics", "numbers")
         self._tensors = {k: v for k, v in self._tensors.items() if k in kept or k.startswith(FLAG)}
+        self._windows = Windows(self._starts, self.where)
 
     def tracked(self, poses: Tensor) -> ArrayImages:
         """The same frames, labelled by estimated poses ``(N, J, 3)``; raises `DataError` if they do not fit."""
@@ -199,7 +200,7 @@ class ArrayClips(_Frames):
 
     def draw(self, count: int, frames: int, generator: torch.Generator, shard: Shard = WHOLE) -> ClipBatch:
         """`count` windows drawn uniformly over all windows of `frames` frames; this rank's shard."""
-        first, clip = draw_windows(self._starts, count, frames, generator, shard, self.where)
+        first, clip = self._windows.draw(count, frames, generator, shard)
         index = first[:, None] + torch.arange(frames)
         return ClipBatch(self._images(index), self._tensors["intrinsics"][index], clip)
 
@@ -209,24 +210,44 @@ class ArrayClips(_Frames):
             yield self._images(slice(start, start + size))
 
 
-def draw_windows(
-    starts: Tensor, count: int, frames: int, generator: torch.Generator, shard: Shard, where: str
-) -> tuple[Tensor, Tensor]:
-    """First frames ``(B,)`` and clips ``(B,)`` of windows drawn uniformly over all that fit."""
-    room = (starts.diff() - frames + 1).clamp(min=0)
-    total = int(room.sum())
-    if total == 0:
-        raise DataError(
-            "no clip is long enough for the window that the recipe needs",
-            where=where,
-            found=f"longest clip: {int(starts.diff().max())} frames",
-            expected=f"at least {frames} frames",
-            hint="longer clips, a lower fps, or relations with a shorter window",
-        )
-    pick = torch.randint(total, (count,), generator=generator)[shard.rank :: shard.world].contiguous()
-    ends = room.cumsum(0)
-    clip = torch.searchsorted(ends, pick, right=True)
-    return starts[clip] + pick - (ends - room)[clip], clip
+class Windows:
+    """Windows of a split's clips.
+
+    Args:
+        starts: ``(C + 1,)`` first frame of each clip, and their end.
+        where: the file, for messages.
+    """
+
+    def __init__(self, starts: Tensor, where: str) -> None:
+        self._starts, self._where = starts, where
+        self._before: dict[int, Tensor] = {}
+
+    def draw(self, count: int, frames: int, generator: torch.Generator, shard: Shard = WHOLE) -> tuple[Tensor, Tensor]:
+        """First frames ``(b,)`` and clips ``(b,)`` of this rank's of `count` windows, uniformly over all that fit.
+
+        Raises:
+            DataError: none does.
+        """
+        before = self._counted(frames)
+        pick = torch.randint(int(before[-1]), (count,), generator=generator)[shard.rank :: shard.world].contiguous()
+        clip = torch.searchsorted(before[1:], pick, right=True)
+        return self._starts[clip] + pick - before[clip], clip
+
+    def _counted(self, frames: int) -> Tensor:
+        """How many windows there are before each clip, and in all; ``(C + 1,)``, counted once."""
+        if frames not in self._before:
+            lengths = self._starts.diff()
+            room = (lengths - frames + 1).clamp(min=0)
+            if int(room.sum()) == 0:
+                raise DataError(
+                    "no clip is long enough for the window that the recipe needs",
+                    where=self._where,
+                    found=f"longest clip: {int(lengths.max())} frames",
+                    expected=f"at least {frames} frames",
+                    hint="longer clips, a lower fps, or relations with a shorter window",
+                )
+            self._before[frames] = torch.cat([room.new_zeros(1), room.cumsum(0)])
+        return self._before[frames]
 
 
 def write_poses(
@@ -264,6 +285,7 @@ class ArrayPoses:
         tensors = read_tensors(path)
         meta = read_meta(path)
         self._positions, self._starts = tensors["positions"], tensors["starts"]
+        self._windows = Windows(self._starts, self.where)
         self.fps = float(meta["fps"])
         self.licence = str(meta["licence"])
         self.skeleton = skeleton_card(meta["skeleton"])
@@ -271,7 +293,7 @@ class ArrayPoses:
 
     def draw(self, count: int, frames: int, generator: torch.Generator, shard: Shard = WHOLE) -> Tensor:
         """``(B, T, J, 3)`` windows drawn uniformly over all that fit; this rank's shard."""
-        first, _ = draw_windows(self._starts, count, frames, generator, shard, self.where)
+        first, _ = self._windows.draw(count, frames, generator, shard)
         return self._positions[first[:, None] + torch.arange(frames)]
 
     def sequences(self) -> Iterator[Tensor]:
