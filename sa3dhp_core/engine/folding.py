@@ -44,6 +44,12 @@ def disarm(module: nn.Module) -> None:
         hook.remove()
 
 
+def could_fold(module: nn.Module) -> bool:
+    """Whether a module learns with norms whose statistics are fixed."""
+    learns = any(weight.requires_grad for weight in module.parameters())
+    return learns and any(_own_norm(part) and not part.training for part in module.modules())
+
+
 @torch.compiler.disable
 def _first_call(module: nn.Module, args: Sequence[Any]) -> None:
     disarm(module)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from sa3dhp_core.engine.checkpoint import CHECKPOINT
+from sa3dhp_core.engine.folding import could_fold
 from sa3dhp_core.engine_config import EngineConfig
 from sa3dhp_core.environment import free_memory_gib, memory_limit_gib
 from sa3dhp_core.errors import TrainingError
@@ -32,6 +33,9 @@ HALF = 0.5
 RECOMPUTED = 0.5
 """Share of activations that go when every block keeps its input alone, and the largest one's come back while its
 gradient is computed: 51 % for ResNet-50 to res4 with its head at 224 pixels, counted by `benchmarks/_roofline.py`."""
+
+FOLDED = 0.49
+"""Share of activations that go when norms are folded: of the same network's adaptation, counted in the same way."""
 
 MOST, LEAST = 5, 0.01
 """How many keys are named, and what one must free of a step's share to be."""
@@ -89,6 +93,8 @@ def engine_reliefs(config: EngineConfig, device: torch.device, task: Task) -> It
     blocks = [module for module in task.modules.values() if hasattr(module, "blocks")]
     if blocks and getattr(config, "checkpointing", None) == ():
         yield Relief("engine.checkpointing", "[]", '["all"]', RECOMPUTED)
+    if not config.fold_norms and any(map(could_fold, task.modules.values())):
+        yield Relief("engine.fold_norms", "false", "true", FOLDED)
 
 
 def ranked(reliefs: Iterable[Relief | None]) -> list[Relief]:

@@ -11,6 +11,7 @@ import attrs
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from sa3dhp_core.engine import memory
 from sa3dhp_core.engine.checkpoint import CHECKPOINT, load_checkpoint
@@ -102,6 +103,20 @@ def test_blocks_that_could_be_computed_again_are_named_where_the_engine_has_the_
     assert found.freed == memory.RECOMPUTED
     again = memory.engine_reliefs(Later(checkpointing=("all",)), CPU, task)
     assert "engine.checkpointing" not in {one.key for one in again}
+
+
+def test_norms_that_could_be_folded_are_named_where_they_learn_no_statistics() -> None:
+    def named(config: EngineConfig = EngineConfig()) -> bool:  # noqa: B008
+        return "engine.fold_norms" in {one.key for one in memory.engine_reliefs(config, CPU, task)}
+
+    task = Regression()
+    assert not named()
+    task.modules["third"] = nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1))
+    assert not named()
+    task.modules["third"].eval()
+    assert named() and not named(EngineConfig(fold_norms=True))
+    task.modules["third"].requires_grad_(False)
+    assert not named()
 
 
 @pytest.mark.parametrize(("now", "multiple", "then"), [(8, 1, 4), (7, 1, 4), (6, 2, 4), (4, 4, None), (1, 1, None)])
