@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -110,21 +111,23 @@ def _gather(source: Source, names: Sequence[str], target: Path) -> None:
     room = target.with_name(f".{target.stem}.gathering")
     shutil.rmtree(room, ignore_errors=True)
     room.mkdir(parents=True)
-    tensors = {"starts": torch.cat([every.new_zeros(1), every.cumsum(0)])}
     shared = {key: form for key, form in forms[0].items() if all(key in other for other in forms)}
     for file, form in zip(files, forms, strict=True):
         if odd := next((key for key in shared if form[key] != shared[key]), None):
             raise DataError(f"{odd} of another form", where=str(file), found=form[odd], expected=shared[odd])
-    for key, (dtype, shape) in {**shared, "shards": (torch.int64, torch.Size())}.items():
-        size = count * shape.numel()
-        tensors[key] = torch.from_file(str(room / key), shared=True, size=size, dtype=dtype).reshape(count, *shape)
-    first = 0
-    for number, file in enumerate(files):
-        part = read_tensors(file)
-        rows = slice(first, first := first + int(part["starts"][-1]))
-        tensors["shards"][rows] = number
-        for key in shared:
-            tensors[key][rows] = part[key]
+    kinds = {**shared, "shards": (torch.int64, torch.Size())}
+    paths = {key: room / str(number) for number, key in enumerate(kinds)}  # a shard's names are not trusted
+    with ExitStack() as opened:
+        raw = {key: opened.enter_context(path.open("wb")) for key, path in paths.items()}
+        for number, file in enumerate(files):
+            part = read_tensors(file)
+            part["shards"] = torch.full((int(part["starts"][-1]),), number)
+            for key in kinds:
+                part[key].flatten().view(torch.uint8).numpy().tofile(raw[key])
+    tensors = {"starts": torch.cat([every.new_zeros(1), every.cumsum(0)])}
+    for key, (dtype, shape) in kinds.items():
+        mapped = torch.from_file(str(paths[key]), shared=False, size=count * shape.numel(), dtype=dtype)
+        tensors[key] = mapped.reshape(count, *shape)
     meta = {key: metas[0][key] for key in ("licence", "skeleton")}
     meta["fps"] = one_rate((meta["fps"] for meta in metas), str(files[0].parent))
     meta |= {key: [item for part in metas for item in part[key]] for key in ("families", "names")}
@@ -135,7 +138,10 @@ def _gather(source: Source, names: Sequence[str], target: Path) -> None:
 def _checked(labels: dict[str, Tensor], file: Path) -> dict[str, Tensor]:
     """A shard's labels; raises `DataError` where they are not as many as its crops."""
     starts = labels.get("starts", torch.zeros(0))
-    if len(starts) < 2 or int(starts[0]) != 0 or bool((starts.diff() <= 0).any()):
+    if starts.dtype != torch.int64 or starts.dim() != 1 or len(starts) < 2:
+        found, expected = (starts.dtype, starts.shape), "numbers of frames, in one row"
+        raise DataError("no clip starts", where=str(file), found=found, expected=expected)
+    if int(starts[0]) != 0 or bool((starts.diff() <= 0).any()):
         raise DataError("clip starts do not rise", where=str(file), found=starts.tolist()[:3], expected="0, …")
     if lacking := [key for key in NEEDED if key not in labels]:
         raise DataError("labels are missing", where=str(file), found=sorted(labels), expected=", ".join(lacking))

@@ -366,6 +366,7 @@ def test_damaged_shards_are_named_when_they_are_drawn_from(tmp_path: Path) -> No
         ("keypoints", lambda points: points.double(), "keypoints of another form"),
         ("intrinsics", None, r"labels are missing(.|\n)*intrinsics"),
         ("starts", lambda starts: starts.flip(0), "clip starts do not rise"),
+        ("starts", lambda starts: starts.double(), "no clip starts"),
         ("boxes", lambda boxes: boxes[:3], "boxes do not fit"),
     ),
 )
@@ -377,6 +378,18 @@ def test_labels_that_do_not_fit_are_named(tmp_path: Path, key: str, change: Any,
     write_tensors(path, labels if change is None else {**labels, key: change(value)}, meta)
     with pytest.raises(DataError, match=rf"train-000001.index.safetensors: {message}"):
         Shards(ShardsConfig(path=str(out))).prepare(tmp_path / "room")
+
+
+def test_names_in_a_shard_lead_nowhere(tmp_path: Path) -> None:
+    out = packed(tmp_path / "shards")
+    for path in out.glob("train-*.index.safetensors"):
+        labels, meta = read_tensors(path), read_meta(path)
+        write_tensors(path, {**labels, "../../escaped": labels["numbers"], "half": labels["boxes"].bfloat16()}, meta)
+    data = Shards(ShardsConfig(path=str(out)))
+    data.prepare(tmp_path / "a" / "room")
+    assert len(data.clips(tmp_path / "a" / "room", "train")) == 36
+    assert {path.name for path in tmp_path.iterdir()} == {"shards", "a"}
+    assert {path.name for path in (tmp_path / "a").iterdir()} == {"room"}
 
 
 def test_an_interrupted_gathering_is_begun_again(
