@@ -28,14 +28,19 @@ KEEPS_NO_RESULT = ("convolution", "batch_norm", "add", "add_")
 """What operations are called, at the end, whose gradients need nothing of what they gave."""
 
 
-def fold_at_first_call(module: nn.Module) -> None:
+def fold_at_first_call(module: nn.Module, compiled: bool = False) -> None:
     """Watch the first image that the module is given, and let it compute with fewer passes from then on.
 
     A module without convolutions and batch norms of two dimensions, or that is called with anything but one tensor
     ``(N, ...)``, stays as it is. `forwards.put_back` and `disarm` undo it.
+
+    Args:
+        module: to be called.
+        compiled: whether it will be: the compiler must not see the watching.
     """
     if any(_own_norm(part) for part in module.modules()):
-        vars(module)[ARMED] = module.register_forward_pre_hook(_first_call)
+        hook = torch.compiler.disable(_first_call) if compiled else _first_call  # loads the compiler
+        vars(module)[ARMED] = module.register_forward_pre_hook(hook)
 
 
 def disarm(module: nn.Module) -> None:
@@ -50,7 +55,6 @@ def could_fold(module: nn.Module) -> bool:
     return learns and any(_own_norm(part) and not part.training for part in module.modules())
 
 
-@torch.compiler.disable
 def _first_call(module: nn.Module, args: Sequence[Any]) -> None:
     disarm(module)
     if len(args) == 1 and isinstance(args[0], Tensor) and args[0].dim() > 0 and len(args[0]):

@@ -93,7 +93,7 @@ def prepare(module: nn.Module, config: EngineConfig) -> nn.Module:
     for block in _named(module, config.checkpointing):
         _recompute(block)
     if config.fold_norms:
-        fold_at_first_call(module)
+        fold_at_first_call(module, compiled=config.compile != "off")
     if config.compile != "off":
         limit: Any = torch._dynamo.config
         limit.recompile_limit = max(limit.recompile_limit, GRAPHS)
