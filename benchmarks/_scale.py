@@ -82,7 +82,8 @@ def measure() -> Measured:
         (out.z.sum() + out.feature.sum()).backward()
     planned, separate, window = _encodings(method, encoder.feature)
     crops = {size: _crops(host, size) for size in SIZES}
-    packing = json.loads(Path("benchmarks/results/packing.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+    records = map(json.loads, Path("benchmarks/results/packing.jsonl").read_text(encoding="utf-8").splitlines())
+    packing = [record for record in records if record.get("footage") == "film"][-1]
     return Measured(
         weights=sum(parameter.numel() for parameter in encoder.parameters()),
         feature=encoder.feature,

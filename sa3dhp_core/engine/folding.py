@@ -3,7 +3,8 @@
 A batch norm that learns no statistics multiplies and shifts each channel; so does the convolution before it with other
 weights, and gradients reach both through them. And a ReLU may write over what it reads. Each is done where nothing else
 reads the value between, which is found out by watching one image pass through: the modules' own code is not looked at.
-While a part is in training mode it computes as ever.
+While a part is in training mode it computes as ever. What a module lays aside for later (an attribute, a hook of the
+user's on a layer) is not seen: such a network is not to be folded.
 """
 
 from __future__ import annotations
