@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -39,7 +38,7 @@ from typing import Annotated, Any, Literal
 import attrs
 import torch
 import typer
-from _machine import command, loaded_machine
+from _machine import command, loaded_machine, own_mib
 from _published_step import LOSSES, Model, loss_of, views, window
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -234,17 +233,10 @@ def rise_mib(step: Step, device: torch.device) -> float:
         step(1)
         return (torch.cuda.max_memory_allocated(device) - allocated) / 2**20
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the highest resident size so far
-    before = _resident_mib("VmRSS")
+    before = own_mib("VmRSS")
     step(0)
     step(1)
-    return _resident_mib("VmHWM") - before
-
-
-def _resident_mib(name: str) -> float:
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    found = re.search(rf"^{name}:\s+(\d+) kB", status, re.MULTILINE)
-    assert found is not None
-    return int(found[1]) / 1024
+    return own_mib("VmHWM") - before
 
 
 class Middle:

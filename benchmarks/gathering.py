@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import torch
-from _machine import command, loaded_machine
+from _machine import command, loaded_machine, own_mib
 
 from sa3dhp_core.atomic import write_json, write_tensors
 from sa3dhp_datasets.config import ShardsConfig
@@ -52,17 +52,11 @@ def write_labels(folder: Path, shards: int, crops: int) -> None:
     write_json(folder / INDEX, index)
 
 
-def own_mib() -> float:
-    """Memory of this process alone."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
-
-
 class Highest:
-    """The most of `own_mib` while it is watched."""
+    """The most memory of this process alone while it is watched, MiB."""
 
     def __init__(self) -> None:
-        self.mib, self._done = own_mib(), threading.Event()
+        self.mib, self._done = own_mib("RssAnon"), threading.Event()
         self._thread = threading.Thread(target=self._watch)
 
     def __enter__(self) -> Highest:
@@ -75,7 +69,7 @@ class Highest:
 
     def _watch(self) -> None:
         while not self._done.wait(0.005):
-            self.mib = max(self.mib, own_mib())
+            self.mib = max(self.mib, own_mib("RssAnon"))
 
 
 def main() -> None:
@@ -90,7 +84,7 @@ def main() -> None:
         shards, prepared = Path(room) / "shards", Path(room) / "prepared"
         shards.mkdir()
         write_labels(shards, options.shards, options.crops)
-        before, began = own_mib(), time.perf_counter()
+        before, began = own_mib("RssAnon"), time.perf_counter()
         with Highest() as highest:
             data = Shards(ShardsConfig(path=str(shards)))
             data.prepare(prepared)

@@ -210,6 +210,11 @@ class ArrayClips(_Frames):
             yield self._images(slice(start, start + size))
 
 
+def starts_of(lengths: Tensor) -> Tensor:
+    """What comes before each of C clips of so many frames ``(C,)``, and in all: ``(C + 1,)``."""
+    return torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+
+
 class Windows:
     """Windows of a split's clips.
 
@@ -246,7 +251,7 @@ class Windows:
                     expected=f"at least {frames} frames",
                     hint="longer clips, a lower fps, or relations with a shorter window",
                 )
-            self._before[frames] = torch.cat([room.new_zeros(1), room.cumsum(0)])
+            self._before[frames] = starts_of(room)
         return self._before[frames]
 
 

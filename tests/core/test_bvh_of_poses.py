@@ -129,6 +129,8 @@ def test_twist_is_the_least() -> None:
     assert turned == {("left_elbow", "Yrotation"): pytest.approx(-math.degrees(angle), abs=1e-5)}
 
 
+# Skipped and right: Blender's module has 374 MB, wants a NumPy of its own and is made for one Python alone, so no test
+# run installs it. The slow places above check the same files in every run; docs/datasets/bvh.md says how to run this.
 @pytest.mark.slow
 @pytest.mark.skipif(BLENDER is None, reason="BLENDER_PYTHON names no Python with Blender's module: pip install bpy")
 @pytest.mark.parametrize("unit_m", (1.0, 0.01))

@@ -6,6 +6,8 @@ Each function writes into a folder and returns the table that reads it; the test
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +68,17 @@ def person(unit_m: float = 0.01, frames: int = 12, prefix: str = "", fps: float 
     return Bvh(joints, 1 / fps, values)
 
 
-def write_video(path: Path, pictures: list[NDArray[np.uint8]], fps: int = FPS) -> None:
-    """An mp4 of ``(H, W, 3)`` pictures."""
+def write_video(
+    path: Path, pictures: Iterable[NDArray[np.uint8]], fps: int = FPS, crf: int = 8, preset: str = "ultrafast"
+) -> None:
+    """An mp4 of ``(H, W, 3)`` pictures, by x264 at a constant quality."""
+    rest = iter(pictures)
+    first = next(rest)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=fps, options={"crf": "8", "preset": "ultrafast"})
-        stream.height, stream.width = pictures[0].shape[:2]
+        stream = container.add_stream("libx264", rate=fps, options={"crf": str(crf), "preset": preset})
+        stream.height, stream.width = first.shape[:2]
         stream.pix_fmt = "yuv420p"
-        for picture in pictures:
+        for picture in chain([first], rest):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sa3dhp_core.atomic import read_meta, read_tensors, write_tensors
 from sa3dhp_core.errors import DataError
-from sa3dhp_core.store import ArrayClips, ArrayImages, split_file
+from sa3dhp_core.store import ArrayClips, ArrayImages, split_file, starts_of
 from sa3dhp_datasets.config import ShardsConfig
 from sa3dhp_datasets.dealing import known_split, one_rate
 from sa3dhp_datasets.inputs import SPLITS
@@ -124,7 +124,7 @@ def _gather(source: Source, names: Sequence[str], target: Path) -> None:
             part["shards"] = torch.full((int(part["starts"][-1]),), number)
             for key in kinds:
                 part[key].flatten().view(torch.uint8).numpy().tofile(raw[key])
-    tensors = {"starts": torch.cat([every.new_zeros(1), every.cumsum(0)])}
+    tensors = {"starts": starts_of(every)}
     for key, (dtype, shape) in kinds.items():
         mapped = torch.from_file(str(paths[key]), shared=False, size=count * shape.numel(), dtype=dtype)
         tensors[key] = mapped.reshape(count, *shape)

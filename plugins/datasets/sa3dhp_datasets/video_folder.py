@@ -19,7 +19,7 @@ from sa3dhp_core.errors import DataError, PluginError
 from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.data_files import DataCheck
 from sa3dhp_core.protocols.detection import Detector
-from sa3dhp_core.store import ArrayClips, ArrayImages, split_file, write_frames
+from sa3dhp_core.store import ArrayClips, ArrayImages, split_file, starts_of, write_frames
 from sa3dhp_datasets.beside import companion, intrinsics_of, read_truth
 from sa3dhp_datasets.config import VideoFolderConfig
 from sa3dhp_datasets.crops import boxes_file, decode_crops, plan_of, poses_of, tracks_of
@@ -150,7 +150,7 @@ class VideoFolder:
             folder,
             split,
             images=torch.from_numpy(images),
-            starts=torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)]),
+            starts=starts_of(lengths),
             intrinsics=torch.cat([part["intrinsics"] for part in parts]),
             fps=one_rate((read_meta(piece)["fps"] for piece in pieces), self._config.path),
             licence=self._config.licence,

@@ -17,7 +17,7 @@ from sa3dhp_core.host import Host
 from sa3dhp_core.protocols.keypoints import KeypointData, Keypoints
 from sa3dhp_core.protocols.lifter import TrainedLifter
 from sa3dhp_core.runner import trained_lifter
-from sa3dhp_core.store import ArrayPoses, split_file, write_poses
+from sa3dhp_core.store import ArrayPoses, split_file, starts_of, write_poses
 from sa3dhp_ites.lifted_config import LiftedPosesConfig
 from sa3dhp_ites.scoring import whole
 
@@ -92,7 +92,7 @@ class LiftedPoses:
             folder,
             split,
             positions=upright(self._trained.lift(whole(keypoints)), lengths, self._config),
-            starts=torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]),
+            starts=starts_of(lengths),
             fps=keypoints.fps,
             licence=keypoints.licence,
             families=keypoints.groups(),
