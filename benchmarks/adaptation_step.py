@@ -1,7 +1,7 @@
 """What does view planning gain? One adaptation step with the paper's five losses, as published and jointly planned.
 
     python benchmarks/adaptation_step.py [--encoder small --encoder resnet] [--clips N] [--rounds 3] [--threads 2]
-        [--chunk N] [--device auto] [--train res3] [--no-record]
+        [--chunk N] [--device auto] [--train res3] [--ends] [--no-record]
 
 (a) `_published_step.py`: five iterations, one a loss, each with views and an Adam of its own. (b) the platform's
 `schedule = "joint"`: one update of all five, with `planning = "whole"`, with `"lean"` in chunks, and, as the recipe
@@ -9,7 +9,8 @@
 and the losses' heads, on windows of 30 frames (60 where the slow relation asks for them) of the same clips, with the
 same jitter and elements, drawing included. Encoders: `small`, the house CNN at 64 pixels with 8 clips and chunks of 120
 images; `resnet`, ResNet-50 to res4 with the published head at 224 pixels and chunks of 30, on a CPU with 1 clip (a step
-of 8 takes minutes). Equal loss terms: five a step of either. Weights are random: they cost what trained ones cost.
+of 8 takes minutes and 22 GiB, and `whole` 38). Equal loss terms: five a step of either. Weights are random: they cost
+what trained ones cost.
 
 Each variant is measured in processes of its own, as a run would be, which take turns: what one leaves in the allocator
 changes the others' times. The rates are medians. Peak memory is how far two steps' resident memory (on a GPU: the
@@ -204,9 +205,9 @@ def seconds(step: Step, rounds: int, device: torch.device) -> list[tuple[float, 
     return taken[1:]
 
 
-def rates(apart: Callable[..., str], count: int, rounds: int) -> dict[str, dict[str, float]]:
+def rates(apart: Callable[..., str], variants: Sequence[str], count: int, rounds: int) -> dict[str, dict[str, float]]:
     """Clips a second by the clock and by the seconds that cores computed; the variants' processes take turns."""
-    taken: dict[str, list[tuple[float, float]]] = {variant: [] for variant in VARIANTS}
+    taken: dict[str, list[tuple[float, float]]] = {variant: [] for variant in variants}
     for _ in range(TURNS):
         for variant, times in taken.items():
             times += json.loads(apart(variant, "--rounds", str(rounds)))
@@ -307,7 +308,14 @@ def counted(found: Bench, planning: str) -> dict[str, int]:
 
 
 def measured(
-    name: str, count: int, rounds: int, train: list[str], chunk: int, threads: int, fabric: Fabric
+    name: str,
+    variants: Sequence[str],
+    count: int,
+    rounds: int,
+    train: list[str],
+    chunk: int,
+    threads: int,
+    fabric: Fabric,
 ) -> list[dict[str, Any]]:
     """Records of one encoder."""
     words = ["--encoder", name, "--clips", str(count), "--threads", str(threads), "--device", fabric.device.type]
@@ -316,12 +324,14 @@ def measured(
     def apart(variant: str, *more: str, **environment: str) -> str:
         call = [sys.executable, __file__, *words, "--apart", variant, *more]
         environment = {**os.environ, **environment}
-        return subprocess.run(call, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
+        found = subprocess.run(call, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
+        print(f"{name} {variant} {' '.join(more)}: {found.strip()}", file=sys.stderr, flush=True)
+        return found
 
-    rate = rates(apart, count, rounds)
+    rate = rates(apart, variants, count, rounds)
     found = bench(name, 30, None, fabric.device)  # counting frames looks at no clip
-    frames = {variant: counted(found, variant) for variant in VARIANTS}
-    rows: list[dict[str, Any]] = [{"variant": variant, **frames[variant], **rate[variant]} for variant in VARIANTS]
+    frames = {variant: counted(found, variant) for variant in variants}
+    rows: list[dict[str, Any]] = [{"variant": variant, **frames[variant], **rate[variant]} for variant in variants]
     for row in rows:
         row["peak_mib"] = float(apart(row["variant"], "--rounds", "0", **GIVEN_BACK))
     with tempfile.TemporaryDirectory(prefix="sa3dhp-bench-") as folder:
@@ -339,6 +349,7 @@ def main(
     device: Annotated[str, typer.Option(help="an accelerator of Lightning Fabric")] = "auto",
     train: Annotated[list[str], typer.Option(help="blocks of the encoder that learn; '' for all")] = ["res3"],  # noqa: B006
     chunk: Annotated[int | None, typer.Option(help="images that the lean step encodes at a time; 0: all")] = None,
+    ends: Annotated[bool, typer.Option("--ends", help="only the published step and the folded")] = False,
     record: Annotated[bool, typer.Option(help="append to results/adaptation_step.jsonl")] = True,
     apart: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
@@ -366,7 +377,7 @@ def main(
     for name in encoders:
         count = clips or (CLIPS[name] if fabric.device.type == "cpu" else 8)
         some = CHUNKS[name] if chunk is None else chunk
-        rows = measured(name, count, rounds, blocks, some, threads, fabric)
+        rows = measured(name, (PUBLISHED, FOLDED) if ends else VARIANTS, count, rounds, blocks, some, threads, fabric)
         for row in rows:
             print(_line(row, rows[0]), flush=True)
         if record:
