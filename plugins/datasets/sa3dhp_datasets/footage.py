@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import attrs
@@ -18,6 +19,9 @@ from sa3dhp_datasets.shots import Region
 
 PLANAR = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "gbrp")
 """Forms of frames with a plane of bytes for each of three channels."""
+
+STAMPED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
+"""Containers, by FFmpeg's names, that hold when each picture is shown."""
 
 LONE_FPS = 25.0
 """Said of a single picture, which has no rate."""
@@ -62,18 +66,22 @@ def probe(path: Path) -> Footage:
         DataError: unreadable, truncated, without a video stream or without frames.
     """
     try:
-        with av.open(str(path)) as container:
+        with _opened(path) as container:
             if not container.streams.video:
                 raise DataError("no video in the file", where=str(path), expected="a video stream")
             stream = container.streams.video[0]
-            promised, width, height = stream.frames, stream.codec_context.width, stream.codec_context.height
-            base = stream.time_base
-            held, stamps = 0, []
+            if getattr(stream, "codec_context", None) is None:  # the stubs promise one
+                hint = f"ffmpeg -i {path.name} -c:v libx264 converted.mp4"
+                raise DataError("no decoder for the video", where=str(path), found="an unknown codec", hint=hint)
+            promised, base = stream.frames, stream.time_base
+            held, stamps, least = 0, [], None
             for packet in container.demux(stream):
                 if packet.pts is not None and packet.size:
+                    least = packet if least is None or packet.size < least.size else least
                     held += 1
                     if not packet.is_discard:
                         stamps.append(packet.pts)
+            width, height = (0, 0) if least is None else _size(path, stream, least)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         what = "the file is empty" if path.is_file() and path.stat().st_size == 0 else "unreadable or truncated video"
         raise DataError(what, where=str(path), found=str(error), expected="a whole mp4 file") from error
@@ -85,6 +93,36 @@ def probe(path: Path) -> Footage:
     if len(times) > 1 and bool((np.diff(times) <= 0).any()):
         raise DataError("two frames are shown at one time", where=str(path), expected="rising time stamps")
     return Footage(path, width, height, times - times[0])
+
+
+def _opened(path: Path) -> av.container.InputContainer:
+    """A video to be looked through, with nothing decoded where its container says when pictures are shown.
+
+    FFmpeg else decodes the beginning of what it opens, to guess that: tens of milliseconds.
+    """
+    container = av.open(str(path), options={"skip_frame": "all"})
+    if container.format.name in STAMPED:
+        return container
+    container.close()
+    return av.open(str(path))
+
+
+def _size(path: Path, stream: av.VideoStream, least: av.Packet) -> tuple[int, int]:
+    """Width and height of a video's pictures, whatever its container says.
+
+    Most decoders tell it as soon as they are given any picture, and the smallest costs least, even where those that it
+    refers to are missing; else FFmpeg decodes the video's beginning.
+    """
+    told = av.CodecContext.create(stream.codec_context.codec, "r")
+    assert isinstance(told, av.VideoCodecContext)
+    told.extradata, told.thread_count = stream.codec_context.extradata, 1
+    with suppress(av.error.FFmpegError):
+        told.decode(least)
+    if told.width > 0 < told.height:
+        return told.width, told.height
+    with av.open(str(path)) as container:
+        told = container.streams.video[0].codec_context
+        return told.width, told.height
 
 
 def stills(path: Path, files: Sequence[Path], fps: float) -> Footage:
