@@ -1,15 +1,16 @@
 """How fast does packing keep up with decoding? Prints a table for each kind of footage and appends records of them.
 
-Videos of 1280 x 720 with one person each, about 500 pixels tall, are decoded by PyAV to RGB (what any packing must do),
-then packed into shards of 64- and 224-pixel crops; both read every frame, in turns. A ratio of 1 is PyAV's own speed.
-By computing time the ratio is that of seconds of all threads together, which other programs disturb less.
+Videos of 1280 x 720 with one person each, 500 pixels tall, are decoded by PyAV to RGB (what any packing must do), then
+packed into shards of 64- and 224-pixel crops; both read every frame, in turns. A ratio of 1 is PyAV's own speed. By
+computing time the ratio is that of seconds of all threads together, which other programs disturb less.
 
 The footage is ``film``: pictures with the spectrum of photographs that pan, with a camera's noise, as x264 writes them
-unless told otherwise but for a slightly higher quality (21; B frames, CABAC, deblocking), 15 s a video; or ``squares``:
-coloured squares that drift, 3 s a video, in x264's quickest and plainest form, which is quicker to decode than a film
-is and slower to write as JPEG.
+unless told otherwise but for a slightly higher quality (21; B frames, CABAC, deblocking), 15 s a video; ``short``: such
+films of 3 s, of which opening is a part; ``full-hd``: such films of 1920 x 1080, the person as large a part of them; or
+``squares``: coloured squares that drift, 3 s a video, in x264's quickest and plainest form, which is quicker to decode
+than a film is and slower to write as JPEG.
 
-    python benchmarks/packing.py [--footage film --footage squares] [--workers 2] [--no-record]
+    python benchmarks/packing.py [--footage film --footage short ...] [--workers 2] [--no-record]
 """
 
 from __future__ import annotations
@@ -38,9 +39,8 @@ from sa3dhp_datasets.lens import Lens
 from sa3dhp_datasets.shot_images import ShotImages
 from sa3dhp_datasets.shots import Shot, person_of
 
-WIDTH, HEIGHT, TALL = 1280, 720, 500
+WIDTH, HEIGHT = 1280, 720
 ROUNDS = 3
-LENS = Lens(np.full(2, 1000.0), np.array([WIDTH / 2, HEIGHT / 2]))
 
 
 def squares(folder: Path) -> list[Path]:
@@ -55,15 +55,15 @@ def squares(folder: Path) -> list[Path]:
     return paths
 
 
-def film(folder: Path) -> list[Path]:
-    """Two videos of 15 s that look to a codec as films do."""
-    paths, frames = [], 450
-    for number in range(2):
+def film(folder: Path, count: int = 2, frames: int = 450, width: int = WIDTH, height: int = HEIGHT) -> list[Path]:
+    """Videos that look to a codec as films do."""
+    paths = []
+    for number in range(count):
         generator = np.random.default_rng(number)
-        still = photograph(generator, HEIGHT, WIDTH + 2 * frames)
-        noise = [3.0 * generator.standard_normal((HEIGHT, WIDTH, 1)) for _ in range(7)]
+        still = photograph(generator, height, width + 2 * frames)
+        noise = [3.0 * generator.standard_normal((height, width, 1)) for _ in range(7)]
         path = folder / f"film{number}.mp4"
-        shown = (still[:, 2 * k : 2 * k + WIDTH] + noise[k % len(noise)] for k in range(frames))
+        shown = (still[:, 2 * k : 2 * k + width] + noise[k % len(noise)] for k in range(frames))
         write_video(path, (picture.clip(0, 255).astype(np.uint8) for picture in shown), 30, 21, "medium")
         paths.append(path)
     return paths
@@ -82,19 +82,26 @@ def photograph(generator: np.random.Generator, height: int, width: int) -> NDArr
     return np.stack([120 + 55 * (grey + 0.3 * plane()) / np.hypot(1, 0.3) for _ in range(3)], axis=-1).clip(0, 255)
 
 
-FOOTAGE = {"film": film, "squares": squares}
+FOOTAGE: dict[str, Callable[[Path], list[Path]]] = {
+    "film": film,
+    "short": partial(film, count=8, frames=90),
+    "full-hd": partial(film, frames=225, width=1920, height=1080),
+    "squares": squares,
+}
 
 
 def shots(paths: Sequence[Path], config: Any) -> Iterator[Shot]:
     """One person a video, who walks across."""
     for path in paths:
-        frames = len(probe(path))
-        boxes = np.array([[200.0 + 4 * (k % 150), 110.0, 200.0, float(TALL)] for k in range(frames)])
-        person = person_of(0, np.arange(frames), LENS, boxes=boxes)
+        footage = probe(path)
+        every, box = len(footage), footage.height / 720 * np.array([200.0, 110.0, 200.0, 500.0])
+        steps = footage.height / 720 * np.array([[4.0 * (k % 150), 0, 0, 0] for k in range(every)])
+        lens = Lens(np.full(2, 0.8 * footage.width), np.array([footage.width, footage.height]) / 2)
+        person = person_of(0, np.arange(every), lens, boxes=box + steps)
         assert person is not None
         facts: dict[str, Any] = {"name": path.stem, "subject": path.stem, "camera": "", "family": "", "fps": 30.0}
-        facts |= {"lens": LENS, "people": (person,), "where": str(path)}
-        yield Shot(**facts, pictures=partial(probe, path))
+        facts |= {"lens": lens, "people": (person,), "where": str(path)}
+        yield Shot(**facts, pictures=lambda footage=footage: footage)  # type: ignore[misc]
 
 
 def decoded(path: Path) -> int:
