@@ -39,8 +39,12 @@ TINY_MODEL = "{depths = [1, 1, 1, 1], hidden_sizes = [8, 16, 32, 64]}"
 
 def shrunk(recipe: str, host: Host, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe after `overrides`, with everything costly lowered by further ``--set``s."""
-    given = load_recipe(recipe, overrides)
-    return load_recipe(recipe, [*overrides, *_lowering(given, host)])
+    return load_recipe(recipe, [*overrides, *lowering(recipe, host, overrides)])
+
+
+def lowering(recipe: str, host: Host, overrides: Sequence[str] = ()) -> list[str]:
+    """The further ``--set``s that `shrunk` gives."""
+    return [*_lowering(load_recipe(recipe, overrides), host)]
 
 
 def _lowering(recipe: Recipe, host: Host) -> Iterator[str]:
