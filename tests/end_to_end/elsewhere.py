@@ -7,7 +7,8 @@ tensors cannot be mixed with the CPU's but where CUDA allows that (copies, indic
 generator of their own device; there is no way to numpy but through ``cpu()``. PyTorch's own key for devices that it
 does not know makes autograd and the optimizers treat it as they treat any accelerator.
 
-What it cannot show: CUDA's kernels and their rounding, autocast, streams and pinned memory, the compiler.
+What it cannot show: CUDA's kernels and their rounding, autocast, streams and pinned memory, the compiler; activation
+checkpointing, for PyTorch's ends the process where a device is made in Python.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,22 @@ def test_a_recipe_computes_there_what_it_computes_on_the_cpu(
     for figure, value in expected.items():
         assert found[figure] == pytest.approx(value, rel=1e-4, abs=1e-4), figure
     assert {f"aten.{name}.default" for name in learnt} <= counts.keys(), counts
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_there_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
+    words = ("run", TINY, "--set", "engine.checkpoint_every=1", "--out")
+    elsewhere(tmp_path / "facts.json", *words, tmp_path / "whole")
+    call = [sys.executable, "-m", "tests.end_to_end.elsewhere", tmp_path / "facts.json", *words, tmp_path / "killed"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen([*map(str, call)], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as process:
+        while not list(tmp_path.glob("killed/stages/row-adapted-*/checkpoint*")):
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.kill()
+    elsewhere(tmp_path / "facts.json", *words, tmp_path / "killed")
+    whole, killed = (figures(read_json(tmp_path / name / "results.json")) for name in ("whole", "killed"))
+    assert killed == whole
 
 
 @pytest.mark.slow
