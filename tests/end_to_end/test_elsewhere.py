@@ -56,6 +56,25 @@ print("as a GPU does")
 """
 
 
+DETECTOR = """
+import attrs, sys, torch
+from pathlib import Path
+from sa3dhp_backbones.config import TransformersDetectorConfig
+from sa3dhp_backbones.detector import build_detector
+from sa3dhp_backbones.detector_example import small_rt_detr
+config, images = TransformersDetectorConfig(**small_rt_detr(Path(sys.argv[1]))), torch.rand(2, 3, 48, 80)
+near = build_detector(attrs.evolve(config, device="cpu"))(images)
+from tests.end_to_end.elsewhere import COMPUTED, Places, Values
+torch.__future__.set_overwrite_module_params_on_conversion(True)
+with Values(), Places():
+    there = build_detector(attrs.evolve(config, device="elsewhere"))(images)
+    for one, other in zip(near, there, strict=True):
+        assert len(one.boxes) and torch.allclose(one.boxes, other.boxes, atol=1e-3)
+        assert torch.allclose(one.scores, other.scores, atol=1e-4)
+print(COMPUTED["aten.convolution.default"] > 0)
+"""
+
+
 def called(program: object, *words: object) -> str:
     """Standard output of a process of its own: the device that is registered there stays there."""
     call = [str(program), *map(str, words)]
@@ -73,6 +92,10 @@ def elsewhere(facts: Path, *words: object) -> dict[str, int]:
 
 def test_the_device_refuses_what_a_gpu_refuses() -> None:
     assert called(sys.executable, "-c", CHECKS) == "as a GPU does\n"
+
+
+def test_a_detector_looks_there_at_pictures_that_lie_here(tmp_path: Path) -> None:
+    assert called(sys.executable, "-c", DETECTOR, tmp_path) == "True\n"
 
 
 def figures(results: Any) -> dict[tuple[str, str, str], float]:

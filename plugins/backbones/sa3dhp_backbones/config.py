@@ -90,3 +90,7 @@ class TransformersDetectorConfig:
     least_score: float = attrs.field(
         default=0.5, validator=[ge(0.0), le(1.0)], metadata=_help("leave out what is less sure")
     )
+    device: str = attrs.field(
+        default="auto",
+        metadata=_help("where it computes, as torch names it: cpu, cuda:1; auto: an accelerator where there is one"),
+    )

@@ -55,18 +55,27 @@ class Inputs:
 class TransformersDetector(nn.Module):
     """`Detector` around a model that answers with logits and with boxes as centre and size over the image's."""
 
-    def __init__(self, model: nn.Module, number: int, labels: int, inputs: Inputs, least_score: float) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        number: int,
+        labels: int,
+        inputs: Inputs,
+        least_score: float,
+        device: torch.device | None = None,
+    ) -> None:
         super().__init__()
-        self.model, self.number, self.labels = model.eval(), number, labels
-        self.inputs, self.least_score = inputs, least_score
+        self.model, self.number, self.labels = model.eval().to(device), number, labels
+        self.inputs, self.least_score, self.device = inputs, least_score, device
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Sequence[Detections]:
-        """Images ``(N, 3, H, W)`` in [0, 1] to the people in each."""
-        answer = self.model(pixel_values=self.inputs.of(images))
-        scores = _scores(answer.logits, self.labels)[..., self.number]
+        """Images ``(N, 3, H, W)`` in [0, 1] to the people in each, on the images' device wherever the model is."""
+        answer = self.model(pixel_values=self.inputs.of(images.to(self.device)))
+        scores = _scores(answer.logits, self.labels)[..., self.number].to(images)
         scale = images.new_tensor([images.shape[-1], images.shape[-2]] * 2)
-        middle, size = answer.pred_boxes[..., :2], answer.pred_boxes[..., 2:]
+        found = answer.pred_boxes.to(images)
+        middle, size = found[..., :2], found[..., 2:]
         boxes = torch.cat([middle - size / 2, size], dim=-1) * scale
         return [self._sure(*one) for one in zip(boxes, scores, strict=True)]
 
@@ -86,9 +95,10 @@ def build_detector(config: TransformersDetectorConfig) -> TransformersDetector:
     """Load a detector from a folder, or from the hub.
 
     Raises:
-        PluginError: its weights are not at hand or do not fit, it knows no such label, or does not say what it takes.
+        PluginError: its weights are not at hand or do not fit, it knows no such label, does not say what it takes, or
+            its device is not there.
     """
-    where = "detector.model"
+    device, where = _device(config.device), "detector.model"
     folder = Path(config.model).expanduser()
     if not config.model or not (folder.is_dir() or config.model.count("/") == 1):
         what = "no detector is named" if not config.model else "no such folder of weights"
@@ -108,7 +118,21 @@ def build_detector(config: TransformersDetectorConfig) -> TransformersDetector:
     if not numbers:
         hint = nearest(config.label, names.values())
         raise PluginError("the detector has no such label", where="detector.label", found=config.label, hint=hint)
-    return TransformersDetector(model, numbers[0], len(names), inputs, config.least_score)
+    return TransformersDetector(model, numbers[0], len(names), inputs, config.least_score, device)
+
+
+def _device(name: str) -> torch.device:
+    there = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    if name == "auto":
+        return there or torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        expected = ", ".join(["auto", "cpu", *([there.type] if there else [])])
+        what = "this machine has no such device"
+        raise PluginError(what, where="detector.device", found=name, expected=f"one of {expected}") from error
+    return device
 
 
 def _loaded(name: str, local: bool) -> Any:

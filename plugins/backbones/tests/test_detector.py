@@ -86,6 +86,14 @@ def test_what_is_not_at_hand_says_what_to_get(tmp_path: Path) -> None:
         build_detector(TransformersDetectorConfig(model=table["model"]))
 
 
+@pytest.mark.parametrize("device", ["cuda:77", "gpu of mine", ""])
+def test_a_device_that_is_not_there_is_refused(tmp_path: Path, device: str) -> None:
+    table = small_rt_detr(tmp_path)
+    with pytest.raises(PluginError, match=r"detector\.device: this machine has no such device(.|\n)*one of auto, cpu"):
+        build_detector(TransformersDetectorConfig(**{**table, "device": device}))
+    assert len(build_detector(TransformersDetectorConfig(**{**table, "device": "cpu"}))(torch.rand(1, 3, 32, 32))) == 1
+
+
 def test_weights_that_lack_a_layer_are_refused(tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
