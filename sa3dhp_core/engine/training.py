@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -143,10 +143,10 @@ class Engine:
         self._shards = Shards()
         self._set_up(task)
         live = self._shards.live(raw)
-        optimizers = {
-            name: (self.fabric.setup_optimizers(self._prepared(optimizer)), scheduler)
-            for name, (optimizer, scheduler) in task.optimizers().items()
-        }
+        optimizers = {}
+        for name, (optimizer, scheduler) in task.optimizers().items():
+            _need_owned(optimizer, (*raw.values(), *live.values()), f"{type(task).__name__}.optimizers()[{name!r}]")
+            optimizers[name] = self.fabric.setup_optimizers(self._prepared(optimizer)), scheduler
         average = MovingAverage(live, task.ema) if task.ema is not None else None
         first = self._restore(folder, live, optimizers, average)
         self.board.stage_started(stage, task.steps)
@@ -322,6 +322,21 @@ def _lay_out_like_parameters(optimizer: Any) -> None:
         for name, value in state.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:
                 state[name] = torch.empty_like(parameter, dtype=value.dtype, device=value.device).copy_(value)
+
+
+def _need_owned(optimizer: torch.optim.Optimizer, modules: Iterable[nn.Module], where: str) -> None:
+    """Raise `PluginError` for weights that an optimiser would step and nobody would see."""
+    owned = {id(parameter) for module in modules for parameter in module.parameters()}
+    stepped = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    lost = [parameter for parameter in stepped if id(parameter) not in owned]
+    if lost:
+        raise PluginError(
+            "an optimiser steps weights that no module of the task has",
+            where=where,
+            found=f"{len(lost)} of {len(stepped)} tensors, the first of shape {tuple(lost[0].shape)}",
+            expected="parameters of task.modules",
+            hint="name the module in `modules`; or make the optimiser only when `optimizers` is called",
+        )
 
 
 def not_finite(modules: Mapping[str, nn.Module]) -> dict[str, float]:

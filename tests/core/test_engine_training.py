@@ -100,6 +100,17 @@ class Fused(Regression):
         return {**super().optimizers(), "first": (fused, None)}
 
 
+class Lost(Regression):
+    """Its second optimiser steps a network that it tells nobody of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._own = nn.Linear(3, 2)
+
+    def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
+        return {**super().optimizers(), "second": (torch.optim.SGD(self._own.parameters(), lr=0.1), None)}
+
+
 def engine(board: Board | None = None, **config: Any) -> Engine:
     config = {"device": "cpu", "checkpoint_every": 2, "log_every": 3, **config}
     return Engine(EngineConfig(**config), 3, board or Board())
@@ -115,6 +126,11 @@ def trained(folder: Path, task: Regression | None = None, **config: Any) -> dict
 def assert_equal(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> None:
     assert found.keys() == expected.keys()
     assert [key for key in expected if not torch.equal(found[key], expected[key])] == []
+
+
+def test_weights_that_would_be_stepped_unseen_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match=r"Lost\.optimizers\(\)\['second'\](.|\n)*2 of 2 tensors(.|\n)*\(2, 3\)"):
+        trained(tmp_path, Lost())
 
 
 @pytest.mark.parametrize("stop_at", range(1, STEPS))

@@ -31,6 +31,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
+from sa3dhp_core.engine import quiet, training
+
 _setup_privateuseone_for_python_backend("elsewhere")
 
 aten = torch.ops.aten
@@ -211,32 +213,34 @@ class There(CPUAccelerator):
 
 
 class Moving(Fabric):
-    """In the place of `Fabric`: whatever device a recipe names, it is this one.
-
-    A module that goes to a GPU keeps its parameters, with other content; one that goes there is given others. Whoever
-    held the former would go on with what is not used any more; so optimizers are told here.
-    """
+    """In the place of `Fabric`: whatever device a recipe names, it is this one."""
 
     def __init__(self, *_: Any, precision: Any = None, plugins: Any = None, **__: Any) -> None:
         strategy = SingleDeviceStrategy(DEVICE, accelerator=There())
         super().__init__(strategy=strategy, precision=precision, plugins=plugins)
 
-    def setup_optimizers(self, *optimizers: torch.optim.Optimizer) -> Any:
-        """With the parameters that modules have now."""
-        for optimizer in optimizers:
-            for group in optimizer.param_groups:
-                group["params"] = [_latest(parameter) for parameter in group["params"]]
-        return super().setup_optimizers(*optimizers)
-
 
 _MOVED: dict[int, tuple[Tensor, Tensor]] = {}
-_apply = nn.Module._apply
+"""Parameters by their identity, each with what came in its place.
+
+A module that goes to a GPU keeps its parameters, with other content; one that goes there is given others. Whoever held
+the former would go on with what is not used any more: optimizers are told.
+"""
+
+_apply, _need_owned = nn.Module._apply, training._need_owned
 
 
 def _latest(parameter: Tensor) -> Tensor:
     while id(parameter) in _MOVED:
         parameter = _MOVED[id(parameter)][1]
     return parameter
+
+
+def _told(optimizer: torch.optim.Optimizer, *rest: Any) -> None:
+    """In the place of `_need_owned`, which the engine calls with every optimizer."""
+    for group in optimizer.param_groups:
+        group["params"] = [_latest(parameter) for parameter in group["params"]]
+    _need_owned(optimizer, *rest)
 
 
 def _applied(self: nn.Module, function: Any, recurse: bool = True) -> nn.Module:
@@ -252,13 +256,13 @@ def _applied(self: nn.Module, function: Any, recurse: bool = True) -> nn.Module:
 def main(facts: Path, words: Sequence[str]) -> None:
     """Run a command there."""
     from sa3dhp_core.cli.app import main as command
-    from sa3dhp_core.engine import quiet, training
 
     torch.set_num_threads(1)
     torch.__future__.set_overwrite_module_params_on_conversion(True)
     try:
         with (
             patch.object(training, "Fabric", Moving),
+            patch.object(training, "_need_owned", _told),
             patch.object(quiet, "on_one_cpu", lambda config: False),
             patch.object(nn.Module, "_apply", _applied),
             patch.object(torch, "Generator", Generator),
