@@ -7,6 +7,9 @@ tensors cannot be mixed with the CPU's but where CUDA allows that (copies, indic
 generator of their own device; there is no way to numpy but through ``cpu()``. PyTorch's own key for devices that it
 does not know makes autograd and the optimizers treat it as they treat any accelerator.
 
+A module that goes there is given other parameters, where one that goes to a GPU keeps its own with other content; so
+what was made for the former (an optimizer, before the engine asks for it) is found as well.
+
 What it cannot show: CUDA's kernels and their rounding, autocast, streams and pinned memory, the compiler; activation
 checkpointing, for PyTorch's ends the process where a device is made in Python.
 """
@@ -25,7 +28,7 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.accelerators import CPUAccelerator
 from lightning_fabric.strategies import SingleDeviceStrategy
-from torch import Tensor, nn
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
@@ -220,39 +223,6 @@ class Moving(Fabric):
         super().__init__(strategy=strategy, precision=precision, plugins=plugins)
 
 
-_MOVED: dict[int, tuple[Tensor, Tensor]] = {}
-"""Parameters by their identity, each with what came in its place.
-
-A module that goes to a GPU keeps its parameters, with other content; one that goes there is given others. Whoever held
-the former would go on with what is not used any more: optimizers are told.
-"""
-
-_apply, _need_owned = nn.Module._apply, training._need_owned
-
-
-def _latest(parameter: Tensor) -> Tensor:
-    while id(parameter) in _MOVED:
-        parameter = _MOVED[id(parameter)][1]
-    return parameter
-
-
-def _told(optimizer: torch.optim.Optimizer, *rest: Any) -> None:
-    """In the place of `_need_owned`, which the engine calls with every optimizer."""
-    for group in optimizer.param_groups:
-        group["params"] = [_latest(parameter) for parameter in group["params"]]
-    _need_owned(optimizer, *rest)
-
-
-def _applied(self: nn.Module, function: Any, recurse: bool = True) -> nn.Module:
-    """In the place of `nn.Module._apply`: remembers which parameters it put in the place of which."""
-    before = dict(self._parameters)
-    _apply(self, function, recurse)
-    for name, was in before.items():
-        if was is not None and (now := self._parameters[name]) is not was:
-            _MOVED[id(was)] = (was, now)  # type: ignore[assignment]
-    return self
-
-
 def main(facts: Path, words: Sequence[str]) -> None:
     """Run a command there."""
     from sa3dhp_core.cli.app import main as command
@@ -262,9 +232,7 @@ def main(facts: Path, words: Sequence[str]) -> None:
     try:
         with (
             patch.object(training, "Fabric", Moving),
-            patch.object(training, "_need_owned", _told),
             patch.object(quiet, "on_one_cpu", lambda config: False),
-            patch.object(nn.Module, "_apply", _applied),
             patch.object(torch, "Generator", Generator),
             Values(),
             Places(),

@@ -61,7 +61,7 @@ class BilstmMotionPrior(nn.Module):
             self,
             self._pose_prior[0],
             draw,
-            self._optimizer(),
+            self._optimizer,
             config.steps,
             config.batch,
             config.latent_weight,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -72,19 +73,22 @@ class DctMotionPrior(nn.Module):
     def task(self, draw: SequenceDraw) -> Task:
         """How it is trained on unpaired motion."""
         config = self._training
-        optimizer = torch.optim.AdamW(self.parameters(), lr=config.learning_rate, weight_decay=1e-4)
-        scheduler = warm_cosine_scheduler(optimizer, config.steps)
         return MotionTask(
             self,
             self._pose_prior[0],
             draw,
-            (optimizer, scheduler),
+            self._optimizer,
             config.steps,
             config.batch,
             config.latent_weight,
             min(self.frames, config.decode_every),
             mean_distance,
         )
+
+    def _optimizer(self) -> tuple[torch.optim.Optimizer, Any]:
+        config = self._training
+        optimizer = torch.optim.AdamW(self.parameters(), lr=config.learning_rate, weight_decay=1e-4)
+        return optimizer, warm_cosine_scheduler(optimizer, config.steps)
 
 
 def pose_effect(pose_prior: PosePrior, z: Tensor, count: int = 256, step: float = 0.05) -> Tensor:

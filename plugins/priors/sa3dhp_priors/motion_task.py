@@ -25,7 +25,7 @@ class MotionTask:
         prior: the motion auto-encoder; if it has a method ``start(z)``, it is fitted to the first sequences.
         pose_prior: frozen.
         draw: unpaired motion.
-        optimizer: of the prior's parameters, with its scheduler or None.
+        optimizer: makes that of the prior's parameters, with its scheduler or None.
         steps: training steps.
         batch: sequences a step.
         latent_weight: weight of the mean absolute error of z.
@@ -42,7 +42,7 @@ class MotionTask:
         prior: Any,
         pose_prior: PosePrior,
         draw: SequenceDraw,
-        optimizer: tuple[torch.optim.Optimizer, Any],
+        optimizer: Callable[[], tuple[torch.optim.Optimizer, Any]],
         steps: int,
         batch: int,
         latent_weight: float,
@@ -57,7 +57,7 @@ class MotionTask:
 
     def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
         """The only one."""
-        return {"prior": self._optimizer}
+        return {"prior": self._optimizer()}
 
     def reliefs(self) -> tuple[Relief | None, ...]:
         """The key that would make a step smaller."""

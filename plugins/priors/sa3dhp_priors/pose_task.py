@@ -56,18 +56,21 @@ class PoseTask:
         self._adversarial = config.adversarial_weight > 0 and self._adversary_from < config.steps
         if self._adversarial:
             self.modules["discriminator"] = self._discriminator
-        cosine = config.schedule == "cosine"
-        family = torch.optim.AdamW if cosine else torch.optim.Adam
-        self._optimizer = family(prior.parameters(), lr=config.learning_rate, weight_decay=1e-4 if cosine else 0.0)
-        self._scheduler = warm_cosine_scheduler(self._optimizer, config.steps) if cosine else None
-        self._opponent = torch.optim.Adam(
-            self._discriminator.parameters(), lr=config.discriminator_learning_rate, betas=(0.5, 0.99)
-        )
 
     def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
         """One for the auto-encoder, one for its adversary."""
-        own: dict[str, tuple[torch.optim.Optimizer, Any]] = {"prior": (self._optimizer, self._scheduler)}
-        return own | ({"discriminator": (self._opponent, None)} if self._adversarial else {})
+        config, weights = self._config, self.modules["prior"].parameters()
+        if config.schedule == "cosine":
+            optimizer: torch.optim.Optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=1e-4)
+            own: dict[str, tuple[torch.optim.Optimizer, Any]] = {
+                "prior": (optimizer, warm_cosine_scheduler(optimizer, config.steps))
+            }
+        else:
+            own = {"prior": (torch.optim.Adam(weights, lr=config.learning_rate), None)}
+        if self._adversarial:
+            rate, betas = config.discriminator_learning_rate, (0.5, 0.99)
+            own["discriminator"] = torch.optim.Adam(self._discriminator.parameters(), lr=rate, betas=betas), None
+        return own
 
     def reliefs(self) -> tuple[Relief | None, ...]:
         """The key that would make a step smaller."""

@@ -94,7 +94,10 @@ class ResidualMlpNetwork(LatentNetwork):
     ) -> Task:
         """How it learns `relation`; see `tasks.relation_task`."""
         config = self.config
-        optimizer = torch.optim.AdamW(self.parameters(), lr=config.learning_rate, weight_decay=1e-4)
+
+        def optimizer() -> torch.optim.Optimizer:
+            return torch.optim.AdamW(self.parameters(), lr=config.learning_rate, weight_decay=1e-4)
+
         return relation_task(self, optimizer, config, relation, pose_prior, motion_prior, draw, frames)
 
 
@@ -120,7 +123,10 @@ class FcNetwork(LatentNetwork):
     ) -> Task:
         """How it learns `relation`; see `tasks.relation_task`."""
         config = self.config
-        optimizer = torch.optim.RMSprop(self.parameters(), lr=config.learning_rate)
+
+        def optimizer() -> torch.optim.Optimizer:
+            return torch.optim.RMSprop(self.parameters(), lr=config.learning_rate)
+
         return relation_task(self, optimizer, config, relation, pose_prior, motion_prior, draw, frames)
 
 

@@ -177,7 +177,7 @@ class RelationTask:
     def __init__(
         self,
         network: LatentNetwork,
-        optimizer: torch.optim.Optimizer,
+        optimizer: Callable[[], torch.optim.Optimizer],
         config: TrainingKeys,
         sampler: Sampler,
         decode: Callable[[Tensor], Tensor],
@@ -188,11 +188,11 @@ class RelationTask:
         self._network, self._sampler, self._decode, self._batch = network, sampler, decode, batch
         self._decoded_weight, self._config, self.samples = config.decoded_weight, config, batch
         self._optimizer = optimizer
-        self._scheduler = warm_cosine_scheduler(optimizer, config.steps, floor=0.02)
 
     def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
         """One, with warm-up and cosine decay."""
-        return {"network": (self._optimizer, self._scheduler)}
+        optimizer = self._optimizer()
+        return {"network": (optimizer, warm_cosine_scheduler(optimizer, self.steps, floor=0.02))}
 
     def reliefs(self) -> tuple[Relief | None, ...]:
         """The key that would make a step smaller."""
@@ -234,7 +234,7 @@ class RelationTask:
 
 def relation_task(
     network: LatentNetwork,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Callable[[], torch.optim.Optimizer],
     config: TrainingKeys,
     relation: Relation,
     pose_prior: PosePrior,
