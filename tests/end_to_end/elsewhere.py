@@ -45,7 +45,7 @@ COMPUTED: Counter[str] = Counter()
 
 MOVES = (aten.copy_.default, aten._to_copy.default)
 INDEXED = (aten.index.Tensor, aten.index_put_.default, aten.index_put.default, aten._index_put_impl_.default)
-"""Indices may lie on the CPU, what is indexed may not."""
+"""What is indexed there may have indices on the CPU."""
 
 
 class Elsewhere(Tensor):
@@ -100,7 +100,6 @@ class Values(TorchFunctionMode):
 
 _CPU_GENERATOR = torch.Generator
 
-
 _AWAY: dict[int, torch.Generator] = {}
 """Generators of that device by their place in memory, which operators are given and not the objects."""
 
@@ -137,7 +136,8 @@ def computed(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> A
     goes = bool(stays) or _there(kwargs.get("device"))
     near = [item for item in given if _near(item)]
     if function in INDEXED:
-        near = [item for item in near if item is args[0]]
+        indices = [id(item) for item in tree_leaves(args[1])]
+        near = [item for item in near if id(item) not in indices]
     if far and near and function not in MOVES:
         shapes = f"{tuple(near[0].shape)} and {tuple(far[0].shape)}"
         raise RuntimeError(f"{function}: expected all tensors on one device, but found cpu and {DEVICE}: {shapes}")
@@ -215,7 +215,7 @@ class There(CPUAccelerator):
         """Nothing to set up."""
 
 
-class Moving(Fabric):
+class OnlyThere(Fabric):
     """In the place of `Fabric`: whatever device a recipe names, it is this one."""
 
     def __init__(self, *_: Any, precision: Any = None, plugins: Any = None, **__: Any) -> None:
@@ -231,7 +231,7 @@ def main(facts: Path, words: Sequence[str]) -> None:
     torch.__future__.set_overwrite_module_params_on_conversion(True)
     try:
         with (
-            patch.object(training, "Fabric", Moving),
+            patch.object(training, "Fabric", OnlyThere),
             patch.object(quiet, "on_one_cpu", lambda config: False),
             patch.object(torch, "Generator", Generator),
             Values(),

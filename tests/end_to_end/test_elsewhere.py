@@ -31,7 +31,8 @@ from tests.end_to_end.elsewhere import DEVICE, Generator, Places, Values
 with Values(), Places():
     near, far = torch.rand(3, 4), torch.rand(3, 4).to(DEVICE)
     linear = nn.Linear(4, 2)
-    for mixed in (lambda: near + far, lambda: torch.cat([near, far]), lambda: linear(far), lambda: near[far > 0]):
+    put = lambda: far.index_put_((torch.tensor([0]),), near[:1])
+    for mixed in (lambda: near + far, lambda: torch.cat([near, far]), lambda: linear(far), lambda: near[far > 0], put):
         with pytest.raises(RuntimeError, match="on one device"):
             mixed()
     ours, theirs = torch.Generator(), Generator(DEVICE)
