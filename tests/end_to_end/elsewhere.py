@@ -17,11 +17,12 @@ checkpointing, for PyTorch's ends the process where a device is made in Python.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, NoReturn, TypeGuard
 from unittest.mock import patch
 
 import torch
@@ -223,8 +224,19 @@ class OnlyThere(Fabric):
         super().__init__(strategy=strategy, precision=precision, plugins=plugins)
 
 
-def main(facts: Path, words: Sequence[str]) -> None:
-    """Run a command there."""
+def leave(code: object = 0) -> NoReturn:
+    """End the process at once.
+
+    Where Python clears up first, it now and then meets autograd's thread for that device, which wants the interpreter
+    to ask the device's guard, and aborts.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 0 if code is None else 1)
+
+
+def main(facts: Path, words: Sequence[str]) -> NoReturn:
+    """Run a command there; ends the process with its exit code."""
     from sa3dhp_core.cli.app import main as command
 
     torch.set_num_threads(1)
@@ -238,8 +250,9 @@ def main(facts: Path, words: Sequence[str]) -> None:
             Places(),
         ):
             command([*words])
-    finally:
+    except SystemExit as ended:
         facts.write_text(json.dumps(COMPUTED), encoding="utf-8")
+        leave(ended.code)
 
 
 if __name__ == "__main__":

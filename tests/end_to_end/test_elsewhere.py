@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 CHECKS = """
 import pytest, torch
 from torch import nn
-from tests.end_to_end.elsewhere import DEVICE, Generator, Places, Values
+from tests.end_to_end.elsewhere import DEVICE, Generator, Places, Values, leave
 with Values(), Places():
     near, far = torch.rand(3, 4), torch.rand(3, 4).to(DEVICE)
     linear = nn.Linear(4, 2)
@@ -54,6 +54,7 @@ with Values(), Places():
     for one, other in zip(lstm.parameters(), there.parameters(), strict=True):
         assert other.grad.device == DEVICE and torch.allclose(one.grad, other.grad.cpu(), atol=1e-5)
 print("as a GPU does")
+leave()
 """
 
 
@@ -65,7 +66,7 @@ from sa3dhp_backbones.detector import build_detector
 from sa3dhp_backbones.detector_example import small_rt_detr
 config, images = TransformersDetectorConfig(**small_rt_detr(Path(sys.argv[1]))), torch.rand(2, 3, 48, 80)
 near = build_detector(attrs.evolve(config, device="cpu"))(images)
-from tests.end_to_end.elsewhere import COMPUTED, Places, Values
+from tests.end_to_end.elsewhere import COMPUTED, Places, Values, leave
 torch.__future__.set_overwrite_module_params_on_conversion(True)
 with Values(), Places():
     there = build_detector(attrs.evolve(config, device="elsewhere"))(images)
@@ -73,6 +74,7 @@ with Values(), Places():
         assert len(one.boxes) and torch.allclose(one.boxes, other.boxes, atol=1e-3)
         assert torch.allclose(one.scores, other.scores, atol=1e-4)
 print(COMPUTED["aten.convolution.default"] > 0)
+leave()
 """
 
 
