@@ -16,6 +16,7 @@ from sa3dhp_core.atomic import generator_for
 from sa3dhp_core.cards import skeleton
 from sa3dhp_core.conformance.motion import BenchMotion, motion_of
 from sa3dhp_core.conformance.strategies import random_poses
+from sa3dhp_core.engine.devices import accelerator
 from sa3dhp_core.errors import PluginError, nearest
 from sa3dhp_core.host import Host
 from sa3dhp_core.types import Skeleton
@@ -76,10 +77,8 @@ class Bench:
     @cached_property
     def devices(self) -> tuple[torch.device, ...]:
         """The CPU, and the accelerator where there is one."""
-        found = [torch.device("cpu")]
-        if torch.accelerator.is_available() and (other := torch.accelerator.current_accelerator()) is not None:
-            found.append(other)
-        return tuple(found)
+        other = accelerator()
+        return (torch.device("cpu"), *([other] if other is not None else []))
 
     def generator(self, *words: object) -> torch.Generator:
         """A CPU generator that depends on the seed and the words alone."""

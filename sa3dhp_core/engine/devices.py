@@ -28,6 +28,11 @@ def present() -> dict[str, int]:
     return found
 
 
+def accelerator() -> torch.device | None:
+    """The device that ``auto`` means, if it is not the CPU."""
+    return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+
+
 def need(config: EngineConfig, there: Mapping[str, int] | None = None) -> None:
     """Refuse a device that is not there, or more devices than there are.
 

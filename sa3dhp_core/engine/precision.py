@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins import DoublePrecision, HalfPrecision, MixedPrecision, Precision
 from torch import Tensor, nn
 
+from sa3dhp_core.engine.devices import accelerator
 from sa3dhp_core.engine_config import PRECISIONS, EngineConfig
 from sa3dhp_core.errors import RecipeError
 
@@ -81,7 +82,7 @@ def _device_type(name: str) -> str:
     """``cuda`` for ``auto`` where there is one, as Fabric chooses."""
     if name not in ("auto", "gpu"):
         return name
-    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    found = accelerator()
     return "cpu" if found is None else found.type
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sa3dhp_backbones.config import TransformersDetectorConfig
+from sa3dhp_core.engine.devices import accelerator, present
 from sa3dhp_core.errors import PluginError, nearest
 from sa3dhp_core.protocols.detection import Detections
 
@@ -122,16 +123,14 @@ def build_detector(config: TransformersDetectorConfig) -> TransformersDetector:
 
 
 def _device(name: str) -> torch.device:
-    there = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     if name == "auto":
-        return there or torch.device("cpu")
+        return accelerator() or torch.device("cpu")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        expected = ", ".join(["auto", "cpu", *([there.type] if there else [])])
-        what = "this machine has no such device"
-        raise PluginError(what, where="detector.device", found=name, expected=f"one of {expected}") from error
+        what, expected = "this machine has no such device", f"one of {', '.join(['auto', *present()])}"
+        raise PluginError(what, where="detector.device", found=name, expected=expected) from error
     return device
 
 
