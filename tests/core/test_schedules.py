@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sa3dhp_core.schedules import warm_cosine, warm_cosine_scheduler
+from sa3dhp_core.schedules import annealed_adamw, warm_cosine, warm_cosine_scheduler
 
 
 @given(st.integers(1, 500), st.integers(1, 60), st.floats(0, 0.5))
@@ -27,5 +27,14 @@ def test_a_scheduler_gives_the_factor_to_its_optimizer() -> None:
     scheduler = warm_cosine_scheduler(optimizer, 50, warm_up=5, floor=0.1)
     for step in range(50):
         assert optimizer.param_groups[0]["lr"] == pytest.approx(2 * warm_cosine(step, 50, 5, 0.1))
+        optimizer.step()
+        scheduler.step()
+
+
+def test_small_networks_decay_a_little_and_follow_the_schedule() -> None:
+    optimizer, scheduler = annealed_adamw([torch.nn.Parameter(torch.zeros(1))], 0.5, 40)
+    assert (type(optimizer), optimizer.param_groups[0]["weight_decay"]) == (torch.optim.AdamW, 1e-4)
+    for step in range(40):
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(0.5 * warm_cosine(step, 40))
         optimizer.step()
         scheduler.step()

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sa3dhp_core.protocols.keypoints import Keypoints
 from sa3dhp_core.protocols.task import Relief, Update, halved
-from sa3dhp_core.schedules import warm_cosine_scheduler
+from sa3dhp_core.schedules import annealed_adamw
 from sa3dhp_core.types import Shard, Skeleton
 from sa3dhp_ites.config import DensityTraining
 from sa3dhp_ites.units import Normaliser
@@ -126,8 +126,7 @@ class DensityTask:
         """AdamW, warmed up, decayed."""
         config = self._config
         weights = self.modules["density"].parameters()
-        optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=1e-4)
-        return {"density": (optimizer, warm_cosine_scheduler(optimizer, config.steps))}
+        return {"density": annealed_adamw(weights, config.learning_rate, config.steps)}
 
     def reliefs(self) -> tuple[Relief | None, ...]:
         """The key that would make a step smaller."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from sa3dhp_core.protocols.motion_prior import SequenceDraw
 from sa3dhp_core.protocols.pose_prior import PosePrior
 from sa3dhp_core.protocols.task import Task
-from sa3dhp_core.schedules import warm_cosine_scheduler
+from sa3dhp_core.schedules import annealed_adamw
 from sa3dhp_priors import config as keys
 from sa3dhp_priors.motion_task import MotionTask, mean_distance, mean_square
 
@@ -73,8 +73,7 @@ class BilstmMotionPrior(nn.Module):
         config = self._training
         if config.schedule == "constant":
             return torch.optim.RMSprop(self.parameters(), lr=config.learning_rate), None
-        optimizer = torch.optim.AdamW(self.parameters(), lr=config.learning_rate, weight_decay=1e-4)
-        return optimizer, warm_cosine_scheduler(optimizer, config.steps)
+        return annealed_adamw(self.parameters(), config.learning_rate, config.steps)
 
 
 def build(config: keys.MotionBilstm, pose_prior: PosePrior, frames: int) -> BilstmMotionPrior:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sa3dhp_core.protocols.motion_prior import SequenceDraw
 from sa3dhp_core.protocols.pose_prior import PosePrior
 from sa3dhp_core.protocols.task import Task
-from sa3dhp_core.schedules import warm_cosine_scheduler
+from sa3dhp_core.schedules import annealed_adamw
 from sa3dhp_priors import config as keys
 from sa3dhp_priors.motion_task import MotionTask, mean_distance
 from sa3dhp_priors.networks import LinearResidual
@@ -86,9 +86,7 @@ class DctMotionPrior(nn.Module):
         )
 
     def _optimizer(self) -> tuple[torch.optim.Optimizer, Any]:
-        config = self._training
-        optimizer = torch.optim.AdamW(self.parameters(), lr=config.learning_rate, weight_decay=1e-4)
-        return optimizer, warm_cosine_scheduler(optimizer, config.steps)
+        return annealed_adamw(self.parameters(), self._training.learning_rate, self._training.steps)
 
 
 def pose_effect(pose_prior: PosePrior, z: Tensor, count: int = 256, step: float = 0.05) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sa3dhp_core.protocols.pose_prior import PoseDraw
 from sa3dhp_core.protocols.task import Relief, Update, halved
-from sa3dhp_core.schedules import warm_cosine_scheduler
+from sa3dhp_core.schedules import annealed_adamw
 from sa3dhp_core.types import WHOLE, Shard
 from sa3dhp_priors import config as keys
 from sa3dhp_priors.body import Anatomy
@@ -60,13 +60,11 @@ class PoseTask:
     def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
         """One for the auto-encoder, one for its adversary."""
         config, weights = self._config, self.modules["prior"].parameters()
+        own: dict[str, tuple[torch.optim.Optimizer, Any]] = {}
         if config.schedule == "cosine":
-            optimizer: torch.optim.Optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=1e-4)
-            own: dict[str, tuple[torch.optim.Optimizer, Any]] = {
-                "prior": (optimizer, warm_cosine_scheduler(optimizer, config.steps))
-            }
+            own["prior"] = annealed_adamw(weights, config.learning_rate, config.steps)
         else:
-            own = {"prior": (torch.optim.Adam(weights, lr=config.learning_rate), None)}
+            own["prior"] = torch.optim.Adam(weights, lr=config.learning_rate), None
         if self._adversarial:
             rate, betas = config.discriminator_learning_rate, (0.5, 0.99)
             own["discriminator"] = torch.optim.Adam(self._discriminator.parameters(), lr=rate, betas=betas), None

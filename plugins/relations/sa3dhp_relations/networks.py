@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -94,10 +95,7 @@ class ResidualMlpNetwork(LatentNetwork):
     ) -> Task:
         """How it learns `relation`; see `tasks.relation_task`."""
         config = self.config
-
-        def optimizer() -> torch.optim.Optimizer:
-            return torch.optim.AdamW(self.parameters(), lr=config.learning_rate, weight_decay=1e-4)
-
+        optimizer = partial(torch.optim.AdamW, lr=config.learning_rate, weight_decay=1e-4)
         return relation_task(self, optimizer, config, relation, pose_prior, motion_prior, draw, frames)
 
 
@@ -123,10 +121,7 @@ class FcNetwork(LatentNetwork):
     ) -> Task:
         """How it learns `relation`; see `tasks.relation_task`."""
         config = self.config
-
-        def optimizer() -> torch.optim.Optimizer:
-            return torch.optim.RMSprop(self.parameters(), lr=config.learning_rate)
-
+        optimizer = partial(torch.optim.RMSprop, lr=config.learning_rate)
         return relation_task(self, optimizer, config, relation, pose_prior, motion_prior, draw, frames)
 
 

@@ -177,7 +177,7 @@ class RelationTask:
     def __init__(
         self,
         network: LatentNetwork,
-        optimizer: Callable[[], torch.optim.Optimizer],
+        optimizer: Callable[[Iterator[nn.Parameter]], torch.optim.Optimizer],
         config: TrainingKeys,
         sampler: Sampler,
         decode: Callable[[Tensor], Tensor],
@@ -191,7 +191,7 @@ class RelationTask:
 
     def optimizers(self) -> Mapping[str, tuple[torch.optim.Optimizer, Any]]:
         """One, with warm-up and cosine decay."""
-        optimizer = self._optimizer()
+        optimizer = self._optimizer(self._network.parameters())
         return {"network": (optimizer, warm_cosine_scheduler(optimizer, self.steps, floor=0.02))}
 
     def reliefs(self) -> tuple[Relief | None, ...]:
@@ -234,7 +234,7 @@ class RelationTask:
 
 def relation_task(
     network: LatentNetwork,
-    optimizer: Callable[[], torch.optim.Optimizer],
+    optimizer: Callable[[Iterator[nn.Parameter]], torch.optim.Optimizer],
     config: TrainingKeys,
     relation: Relation,
     pose_prior: PosePrior,
