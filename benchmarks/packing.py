@@ -94,10 +94,10 @@ def shots(paths: Sequence[Path], config: Any) -> Iterator[Shot]:
     """One person a video, who walks across."""
     for path in paths:
         footage = probe(path)
-        every, box = len(footage), footage.height / 720 * np.array([200.0, 110.0, 200.0, 500.0])
-        steps = footage.height / 720 * np.array([[4.0 * (k % 150), 0, 0, 0] for k in range(every)])
+        every, scale = len(footage), footage.height / HEIGHT
+        boxes = scale * np.array([[200.0 + 4 * (k % 150), 110.0, 200.0, 500.0] for k in range(every)])
         lens = Lens(np.full(2, 0.8 * footage.width), np.array([footage.width, footage.height]) / 2)
-        person = person_of(0, np.arange(every), lens, boxes=box + steps)
+        person = person_of(0, np.arange(every), lens, boxes=boxes)
         assert person is not None
         facts: dict[str, Any] = {"name": path.stem, "subject": path.stem, "camera": "", "family": "", "fps": 30.0}
         facts |= {"lens": lens, "people": (person,), "where": str(path)}

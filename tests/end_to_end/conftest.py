@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -53,6 +54,13 @@ class Process:
         except subprocess.TimeoutExpired:
             os.killpg(self.popen.pid, 9)
             pytest.fail(f"still running after {timeout} s\n{self.stderr}")
+
+    def wait_for(self, ready: Callable[[], object], timeout: float = 120.0) -> None:
+        """Wait until something is true, or the process has ended."""
+        limit = time.monotonic() + timeout
+        while not ready() and self.popen.poll() is None:
+            assert time.monotonic() < limit, self.stderr
+            time.sleep(0.01)  # what is waited for is a file that another process writes: nothing tells when it does
 
     def _read(self, number: int) -> str:
         self._logs[number].seek(0)

@@ -1,6 +1,6 @@
 """The command line on a device that is not the CPU, though the CPU computes for it: what a GPU refuses, it refuses.
 
-    python -m tests.end_to_end.elsewhere FACTS COMMAND ...
+    python tests/end_to_end/elsewhere.py FACTS sa3dhp COMMAND ...
 
 runs ``sa3dhp COMMAND ...`` there, in one thread, and writes to FACTS which operators computed there, and how often. Its
 tensors cannot be mixed with the CPU's but where CUDA allows that (copies, indices, scalars); random numbers need a
@@ -133,8 +133,7 @@ def computed(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> A
     """
     given = tree_leaves((args, kwargs))
     far = [item for item in given if isinstance(item, Elsewhere)]
-    stays = far and kwargs.get("device") is None
-    goes = bool(stays) or _there(kwargs.get("device"))
+    goes = bool(far) if kwargs.get("device") is None else _there(kwargs["device"])
     near = [item for item in given if _near(item)]
     if function in INDEXED:
         indices = [id(item) for item in tree_leaves(args[1])]
@@ -256,4 +255,4 @@ def main(facts: Path, words: Sequence[str]) -> NoReturn:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])
+    main(Path(sys.argv[1]), sys.argv[3:])

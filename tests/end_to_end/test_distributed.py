@@ -11,7 +11,6 @@ import shutil
 import signal
 import socket
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -86,11 +85,8 @@ def assert_same_weights(uninterrupted: Path, run: Path, *stages: str) -> None:
 
 def kill_second(run: Path, process: Any) -> None:
     """SIGKILL to the second process of a group, as soon as the adaptation has written a checkpoint."""
-    limit = time.monotonic() + 120
-    while not list((run / "stages").glob("row-adapted-*/checkpoint.safetensors")):
-        assert process.popen.poll() is None, process.stderr
-        assert time.monotonic() < limit, process.stderr
-        time.sleep(0.01)
+    process.wait_for(lambda: list((run / "stages").glob("row-adapted-*/checkpoint.safetensors")))
+    assert process.popen.poll() is None, process.stderr
     for path in Path("/proc").glob("[0-9]*"):
         try:
             here = (path / "cwd").readlink() == run.parent

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from sa3dhp_core.atomic import read_json
 from sa3dhp_core.host import Host
 from sa3dhp_core.recipe import load_recipe
 from sa3dhp_self_adaptation import photometric
-from tests.end_to_end.conftest import SCRIPT, TINY
+from tests.end_to_end.conftest import TINY, Content, Start
 from tests.recipes.shrinking import lowering
 
 ROOT = Path(__file__).parents[2]
@@ -78,27 +78,26 @@ leave()
 """
 
 
-def called(program: object, *words: object) -> str:
-    """Standard output of a process of its own: the device that is registered there stays there."""
-    call = [str(program), *map(str, words)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    ended = subprocess.run(call, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stdout + ended.stderr[-4000:]
+def computed(code: str, *words: object) -> str:
+    """Standard output of Python in a process of its own: the device that is registered there stays there."""
+    call = [sys.executable, "-c", code, *map(str, words)]
+    ended = subprocess.run(call, cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
 
 
-def elsewhere(facts: Path, *words: object) -> dict[str, int]:
-    """Call ``sa3dhp`` there; returns how often each operator computed there."""
-    called(sys.executable, "-m", "tests.end_to_end.elsewhere", facts, *words)
-    return dict(read_json(facts))
+@pytest.fixture
+def elsewhere(start: Start, tmp_path: Path) -> Start:
+    """As `start`, there; ``facts.json`` then tells how often each operator computed there."""
+    return partial(start, launcher=(sys.executable, str(ROOT / "tests/end_to_end/elsewhere.py"), "facts.json"))
 
 
 def test_the_device_refuses_what_a_gpu_refuses() -> None:
-    assert called(sys.executable, "-c", CHECKS) == "as a GPU does\n"
+    assert computed(CHECKS) == "as a GPU does\n"
 
 
 def test_a_detector_looks_there_at_pictures_that_lie_here(tmp_path: Path) -> None:
-    assert called(sys.executable, "-c", DETECTOR, tmp_path) == "True\n"
+    assert computed(DETECTOR, tmp_path) == "True\n"
 
 
 def figures(results: Any) -> dict[tuple[str, str, str], float]:
@@ -123,7 +122,7 @@ def drawn_apart(shape: tuple[int, ...], generator: torch.Generator, like: torch.
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_recipe_computes_there_what_it_computes_on_the_cpu(
-    recipe: str, learnt: Sequence[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: str, learnt: Sequence[str], elsewhere: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever is left on the CPU ends the run; what the engine would not move would not learn."""
     monkeypatch.setattr(photometric, "_white", drawn_apart)
@@ -131,7 +130,9 @@ def test_a_recipe_computes_there_what_it_computes_on_the_cpu(
     changes = lowering(recipe, host)
     runner.run(load_recipe(recipe, changes), host, tmp_path / "cpu")
     settings = [word for change in changes for word in ("--set", change)]
-    counts = elsewhere(tmp_path / "facts.json", "run", recipe, *settings, "--out", tmp_path / "there")
+    process = elsewhere("run", recipe, *settings, "--out", "there")
+    assert process.finish() == 0, process.stderr
+    counts = read_json(tmp_path / "facts.json")
     expected, found = (figures(read_json(tmp_path / name / "results.json")) for name in ("cpu", "there"))
     assert found.keys() == expected.keys() and len(found) > 20
     for figure, value in expected.items():
@@ -140,33 +141,42 @@ def test_a_recipe_computes_there_what_it_computes_on_the_cpu(
 
 
 @pytest.mark.slow
-def test_a_run_that_is_killed_there_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
-    words = ("run", TINY, "--set", "engine.checkpoint_every=1", "--out")
-    elsewhere(tmp_path / "facts.json", *words, tmp_path / "whole")
-    call = [sys.executable, "-m", "tests.end_to_end.elsewhere", tmp_path / "facts.json", *words, tmp_path / "killed"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen([*map(str, call)], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as process:
-        while not list(tmp_path.glob("killed/stages/row-adapted-*/checkpoint*")):
-            assert process.poll() is None
-            time.sleep(0.02)
-        process.kill()
-    elsewhere(tmp_path / "facts.json", *words, tmp_path / "killed")
-    whole, killed = (figures(read_json(tmp_path / name / "results.json")) for name in ("whole", "killed"))
-    assert killed == whole
+def test_a_run_that_is_killed_there_goes_on_as_if_it_had_not_been(
+    elsewhere: Start, content: Content, tmp_path: Path
+) -> None:
+    process = elsewhere("run", TINY.name, "--out", "whole")
+    assert process.finish() == 0, process.stderr
+    shutil.copytree(tmp_path / "whole", tmp_path / "run")
+    adapted = next((tmp_path / "run" / "stages").glob("row-adapted-*"))
+    shutil.rmtree(adapted)
+    (tmp_path / "run" / "results.json").unlink()
+    process = elsewhere("resume", "run")
+    process.wait_for((adapted / "checkpoint.safetensors").exists)
+    assert process.popen.poll() is None, process.stderr
+    process.popen.kill()
+    process.popen.wait()
+    assert not (adapted / "weights.safetensors").exists()
+    process = elsewhere("resume", "run")
+    assert process.finish() == 0, process.stderr
+    assert content(tmp_path / "run") == content(tmp_path / "whole")
 
 
 @pytest.mark.slow
-def test_poses_of_a_film_are_those_of_the_cpu(tmp_path: Path) -> None:
-    film, run = tmp_path / "film", tmp_path / "run"
+def test_poses_of_a_film_are_those_of_the_cpu(
+    start: Start, elsewhere: Start, uninterrupted: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(uninterrupted, tmp_path / "run")
     clips = ("--look", "mild", "--clips", "1", "--size", "160x120", "--seconds", "1")
-    called(SCRIPT, "world", "render", *clips, "--out", film)
-    called(SCRIPT, "run", TINY, "--out", run)
-    (video,) = film.glob("*.mp4")
-    called(SCRIPT, "predict", run, video, "--out", tmp_path / "cpu")
-    counts = elsewhere(tmp_path / "facts.json", "predict", run, video, "--out", tmp_path / "there")
+    process = start("world", "render", *clips, "--out", "film")
+    assert process.finish() == 0, process.stderr
+    (video,) = (tmp_path / "film").glob("*.mp4")
+    for out, begin in (("cpu", start), ("there", elsewhere)):
+        process = begin("predict", "run", str(video), "--out", out)
+        assert process.finish() == 0, process.stderr
     (one,), (other,) = ((tmp_path / name).glob("*.npz") for name in ("cpu", "there"))
     expected, found = np.load(one), np.load(other)
-    assert expected.files == found.files and counts["aten.convolution.default"] > 0
+    assert expected.files == found.files
+    assert read_json(tmp_path / "facts.json")["aten.convolution.default"] > 0
     for name in expected.files:
         if expected[name].dtype.kind == "f":
             assert np.allclose(found[name], expected[name], rtol=1e-4, atol=1e-4, equal_nan=True), name

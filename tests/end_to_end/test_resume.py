@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,6 @@ import pytest
 
 KILLS = 3
 LONGEST_LIFE_S = 1.5
-
-
-def wait_for(ready: Callable[[], bool], process: Any, seconds: float = 120.0) -> None:
-    """Wait until something is true, or the process has ended."""
-    limit = time.monotonic() + seconds
-    while not ready() and process.popen.poll() is None:
-        assert time.monotonic() < limit, process.stderr
-        time.sleep(0.01)
 
 
 @pytest.mark.slow
@@ -34,7 +25,7 @@ def test_killed_at_random_moments_and_resumed_is_bit_identical(
     while kills < KILLS:
         process = start("resume", "run") if run.exists() else start("run", "tiny.toml", "--out", "run")
         (run / "environment.json").unlink(missing_ok=True)  # written again as soon as the stages begin
-        wait_for((run / "environment.json").exists, process)
+        process.wait_for((run / "environment.json").exists)
         time.sleep(moments.uniform(0.0, LONGEST_LIFE_S))
         if process.popen.poll() is not None:
             break
@@ -57,7 +48,7 @@ def test_control_c_says_how_to_go_on(start: Any, content: Any, uninterrupted: Pa
     shutil.rmtree(adapted)
     (run / "results.json").unlink()
     process = start("resume", "run")
-    wait_for((adapted / "checkpoint.safetensors").exists, process)
+    process.wait_for((adapted / "checkpoint.safetensors").exists)
     process.popen.send_signal(signal.SIGINT)
     assert process.finish() == 130, process.stderr
     assert "sa3dhp resume run" in process.stderr
